@@ -1,0 +1,1 @@
+"""Benchmarks: one module a topic, ``python -m benchmarks.TOPIC`` reproduces its rows."""

@@ -1,0 +1,1 @@
+"""Magnetic pipelines: from line data to levelled grids, filters and spectra."""

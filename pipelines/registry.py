@@ -1,0 +1,200 @@
+"""The registry of pipelines: one decorator turns a plain function into a pipeline.
+
+A pipeline is called as the plain function it is::
+
+    pole = reduce_to_pole(grid, -52.0, 6.0)
+
+and, by the same door, by name with a parameters model::
+
+    registered = get("mag.reduce_to_pole")
+    pole = registered.run({"grid": grid}, registered.parameters(inclination=-52, declination=6))
+
+Either way the parameters pass the same pydantic model, made from the function's own signature,
+and the output gets the same lineage attributes. Packages outside this one add pipelines through
+the entry-point group ``quetzal.pipelines``.
+"""
+
+import functools
+import importlib
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points, version
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pipelines.conventions import add_history
+from pipelines.errors import ParameterError
+
+DISTRIBUTION = "quetzalcore"
+ENTRY_POINTS = "quetzal.pipelines"
+BUILT_IN = (
+    "pipelines.mag.filters",
+    "pipelines.mag.gridding",
+    "pipelines.mag.igrf",
+    "pipelines.mag.spectrum",
+    "pipelines.mag.process",
+)
+
+Labelled = xr.DataArray | xr.Dataset
+P = ParamSpec("P")
+R = TypeVar("R", bound=Labelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run is expected to take, for admission and for the choice of a worker."""
+
+    cpu_seconds: float
+    memory_bytes: float
+
+
+CostModel = Callable[[Mapping[str, Labelled], Any], Cost]
+
+
+class Parameters(BaseModel):
+    """Base of every parameters model: unknown names are refused, values are checked."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+@dataclass(eq=False)
+class Pipeline(Generic[P, R]):
+    """A registered pipeline; calling it is calling the function with checked parameters.
+
+    Attributes
+    ----------
+    name : str
+        ``family.step``, for instance ``mag.reduce_to_pole``.
+    version : str
+        Declared version: raise it when the numbers it gives change.
+    function : callable
+        The plain function.
+    inputs : tuple of str
+        Names of the dataset arguments, first in the signature.
+    parameters : type of Parameters
+        Model of every other argument.
+    cost : callable
+        ``cost(datasets, parameters) -> Cost``.
+    """
+
+    name: str
+    version: str
+    function: Callable[P, R]
+    inputs: tuple[str, ...]
+    parameters: type[Parameters]
+    cost: CostModel
+
+    @property
+    def code_version(self) -> str:
+        """The pipeline's own version and the package's: what a fingerprint holds."""
+        return f"{self.version}+{version(DISTRIBUTION)}"
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def validate(self, **values: Any) -> Parameters:
+        """Check *values* and return the parameters model, or raise `ParameterError`."""
+        try:
+            return self.parameters(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or self.name
+            rule = first["msg"][0].lower() + first["msg"][1:]
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(self.parameters.model_fields) or "none"
+                rule = f"is not a parameter of {self.name}; it takes: {known}"
+            elif first["type"] == "missing":
+                rule = f"is missing; {self.name} needs it"
+            raise ParameterError(field, first.get("input"), rule) from error
+
+    def run(self, datasets: Mapping[str, Labelled], parameters: Parameters) -> R:
+        """Call the function and label its output with lineage."""
+        values = {field: getattr(parameters, field) for field in type(parameters).model_fields}
+        # The signature is (*inputs, **parameters) by construction; mypy cannot know that.
+        output = self.function(*(datasets[i] for i in self.inputs), **values)  # type: ignore[call-arg, arg-type]
+        return self._label(output, datasets, parameters)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call as the plain function: arguments are bound, checked, then passed on."""
+        bound = inspect.signature(self.function).bind(*args, **kwargs)
+        datasets = {name: bound.arguments.pop(name) for name in self.inputs if name in bound.arguments}
+        return self.run(datasets, self.validate(**bound.arguments))
+
+    def _label(self, output: R, datasets: Mapping[str, Labelled], parameters: Parameters) -> R:
+        arguments = parameters.model_dump(mode="json")
+        entry = f"{self.name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}) {self.code_version}"
+        previous = next((str(d.attrs["history"]) for d in datasets.values() if "history" in d.attrs), "")
+        labelled = add_history(output.assign_attrs(history=previous), entry)
+        return labelled.assign_attrs(
+            pipeline=self.name,
+            pipeline_version=self.code_version,
+            pipeline_parameters=json.dumps(arguments, sort_keys=True),
+        )
+
+
+_pipelines: dict[str, Pipeline[..., Any]] = {}
+
+
+def pipeline(
+    name: str, *, version: str, cost: CostModel, inputs: tuple[str, ...] | None = None
+) -> Callable[[Callable[P, R]], Pipeline[P, R]]:
+    """Register the decorated function as a pipeline.
+
+    Parameters
+    ----------
+    name : str
+        ``family.step``.
+    version : str
+        Declared version of the pipeline's numbers.
+    cost : callable
+        Cost model, see `Pipeline`.
+    inputs : tuple of str, optional
+        Dataset arguments; by default every leading argument annotated as DataArray or Dataset.
+
+    Notes
+    -----
+    Constraints are written once, as ``Annotated[float, Field(gt=0)]`` in the signature.
+    """
+
+    def register(function: Callable[P, R]) -> Pipeline[P, R]:
+        hints = typing.get_type_hints(function, include_extras=True)
+        names = list(inspect.signature(function).parameters)
+        given = inputs or tuple(n for n in names if hints.get(n) in (xr.DataArray, xr.Dataset))
+        fields: dict[str, Any] = {}
+        for parameter_name, parameter in inspect.signature(function).parameters.items():
+            if parameter_name in given:
+                continue
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter_name] = (hints[parameter_name], Field(default))
+        title = "".join(part.title() for part in name.replace(".", "_").split("_")) + "Parameters"
+        model = create_model(title, __base__=Parameters, **fields)
+        registered = Pipeline(name, version, function, given, model, cost)
+        functools.update_wrapper(registered, function)  # type: ignore[arg-type]
+        _pipelines[name] = registered
+        return registered
+
+    return register
+
+
+def all_pipelines() -> dict[str, Pipeline[..., Any]]:
+    """Every pipeline by name: the built-in ones and those found by entry point."""
+    for module in BUILT_IN:
+        importlib.import_module(module)
+    for entry in entry_points(group=ENTRY_POINTS):
+        entry.load()
+    return dict(sorted(_pipelines.items()))
+
+
+def get(name: str) -> Pipeline[..., Any]:
+    """Return the pipeline called *name*, or raise `ParameterError` naming those that exist."""
+    known = all_pipelines()
+    if name not in known:
+        raise ParameterError("pipeline", name, f"is not registered; known are: {', '.join(known)}")
+    return known[name]
