@@ -100,7 +100,7 @@ def table(runs: Mapping[str, list[dict[str, float]]], baseline: str | None) -> s
         if baseline:
             pairs = zip(figures, runs.get(baseline, []), strict=False)
             ratios = [f["cpu_s"] / b["cpu_s"] for f, b in pairs if b["cpu_s"] > 0]
-            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "–")
+            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
         rows.append([*cells, str(len(figures))])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -132,7 +132,7 @@ def _child(module: str, name: str) -> dict[str, float] | None:
 
 def _median(figures: list[dict[str, float]], key: str) -> str:
     values = [f[key] for f in figures if key in f]
-    return f"{statistics.median(values):.4g}" if values else "–"
+    return f"{statistics.median(values):.4g}" if values else "-"
 
 
 def _resident(field: str) -> int:

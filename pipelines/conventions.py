@@ -6,7 +6,7 @@ the CRS in a scalar coordinate ``spatial_ref`` (CF grid mapping). Surveys have o
 down, declination positive east; ``upward`` is metres above the stated datum, z up.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -180,19 +180,12 @@ def make_grid(
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
     """Label a 2-D array (NumPy or Dask) as a grid of the house."""
-    labels: dict[Hashable, Any] = {**ATTRIBUTES.get(name, {}), **(attrs or {})}
-    grid = xr.DataArray(
-        values,
-        dims=GRID_DIMS,
-        coords=geometry.coordinates(),
-        name=name,
-        attrs={str(k): v for k, v in labels.items()},
-    )
+    labels: dict[str, Any] = {**ATTRIBUTES.get(name, {}), **(attrs or {})}
+    grid = xr.DataArray(values, dims=GRID_DIMS, coords=geometry.coordinates(), name=name, attrs=labels)
     return assign_crs(grid, crs)
 
 
-def add_history(data: Labelled, entry: str, *, previous: str = "") -> Labelled:
-    """Return *data* with one dated line appended to its CF ``history`` attribute."""
+def extend_history(previous: str, entry: str) -> str:
+    """Return a CF ``history`` attribute with one dated line appended."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    before = str(data.attrs.get("history") or previous)
-    return data.assign_attrs(history=f"{before}\n{stamp} {entry}".strip())
+    return f"{previous}\n{stamp} {entry}".strip()

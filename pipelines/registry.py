@@ -27,7 +27,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from pipelines.conventions import add_history
+from pipelines.conventions import extend_history
 from pipelines.errors import ParameterError
 
 DISTRIBUTION = "quetzalcore"
@@ -42,7 +42,7 @@ BUILT_IN = (
 
 Labelled = xr.DataArray | xr.Dataset
 P = ParamSpec("P")
-R = TypeVar("R", bound=Labelled)
+R = TypeVar("R", xr.DataArray, xr.Dataset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,8 @@ class Pipeline(Generic[P, R]):
     def run(self, datasets: Mapping[str, Labelled], parameters: Parameters) -> R:
         """Call the function and label its output with lineage."""
         values = {field: getattr(parameters, field) for field in type(parameters).model_fields}
-        # The signature is (*inputs, **parameters) by construction; mypy cannot know that.
-        output = self.function(*(datasets[i] for i in self.inputs), **values)  # type: ignore[call-arg, arg-type]
+        # The signature is (*inputs, **parameters) by construction, which types cannot say.
+        output = self.function(*(datasets[i] for i in self.inputs), **values)  # type: ignore[arg-type]
         return self._label(output, datasets, parameters)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -131,8 +131,8 @@ class Pipeline(Generic[P, R]):
         arguments = parameters.model_dump(mode="json")
         entry = f"{self.name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}) {self.code_version}"
         previous = next((str(d.attrs["history"]) for d in datasets.values() if "history" in d.attrs), "")
-        labelled = add_history(output.assign_attrs(history=previous), entry)
-        return labelled.assign_attrs(
+        return output.assign_attrs(
+            history=extend_history(previous, entry),
             pipeline=self.name,
             pipeline_version=self.code_version,
             pipeline_parameters=json.dumps(arguments, sort_keys=True),
@@ -176,7 +176,7 @@ def pipeline(
         title = "".join(part.title() for part in name.replace(".", "_").split("_")) + "Parameters"
         model = create_model(title, __base__=Parameters, **fields)
         registered = Pipeline(name, version, function, given, model, cost)
-        functools.update_wrapper(registered, function)  # type: ignore[arg-type]
+        functools.update_wrapper(registered, function)
         _pipelines[name] = registered
         return registered
 

@@ -1,0 +1,93 @@
+"""The registry: one decorator, two doors, the same checks and labels."""
+
+import json
+from typing import Annotated
+
+import numpy as np
+import pytest
+import xarray as xr
+from pydantic import Field
+
+from pipelines import registry
+from pipelines.errors import ParameterError
+from pipelines.registry import Cost, pipeline
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
+
+    @pipeline("test.scaled", version="3", cost=lambda datasets, _: Cost(1.0, datasets["grid"].nbytes))
+    def scaled(
+        grid: xr.DataArray,
+        factor: Annotated[float, Field(gt=0)],
+        *,
+        offset: Annotated[float | None, Field(ge=0)] = None,
+    ) -> xr.DataArray:
+        """Multiply a grid."""
+        return grid * factor + (offset or 0.0)
+
+    return scaled
+
+
+@pytest.fixture
+def grid():
+    return xr.DataArray(np.ones(4), dims="x", attrs={"history": "2026-01-01T00:00:00Z flown"})
+
+
+def test_a_pipeline_is_called_as_the_plain_function_it_is(scaled, grid):
+    assert scaled(grid, 2.0, offset=1.0).values.tolist() == [3.0] * 4
+    assert scaled.__doc__ == "Multiply a grid." == scaled.summary
+
+
+def test_both_doors_give_the_same_labelled_output(scaled, grid):
+    by_name = registry.get("test.scaled")
+    through_model = by_name.run({"grid": grid}, by_name.validate(factor="2"))
+    plain = scaled(grid, 2)
+    xr.testing.assert_equal(through_model, plain)
+    assert {k: v for k, v in plain.attrs.items() if k != "history"} == {
+        "pipeline": "test.scaled",
+        "pipeline_version": scaled.code_version,
+        "pipeline_parameters": json.dumps({"factor": 2.0, "offset": None}),
+    }
+
+
+def test_history_grows_by_one_dated_line_and_the_input_is_left_alone(scaled, grid):
+    lines = scaled(grid, 2.0).attrs["history"].splitlines()
+    assert lines[0] == "2026-01-01T00:00:00Z flown"
+    assert lines[1].endswith(f"test.scaled(factor=2.0, offset=None) {scaled.code_version}")
+    assert grid.attrs == {"history": "2026-01-01T00:00:00Z flown"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "rule"),
+    [
+        ({"factor": -1}, "factor", "greater than 0"),
+        ({"factor": float("nan")}, "factor", "finite number"),
+        ({"factor": "much"}, "factor", "valid number"),
+        ({"factor": 1, "offset": -1}, "offset", "greater than or equal to 0"),
+    ],
+)
+def test_a_broken_rule_names_the_field_and_what_is_asked(scaled, grid, arguments, field, rule):
+    with pytest.raises(ParameterError, match=rule) as caught:
+        scaled(grid, **arguments)
+    assert caught.value.field == field
+
+
+def test_unknown_and_missing_parameters_are_refused_by_name(scaled):
+    with pytest.raises(ParameterError, match="is not a parameter of test.scaled; it takes: factor, offset"):
+        scaled.validate(factor=1, factr=2)
+    with pytest.raises(ParameterError, match="factor = .* is missing"):
+        scaled.validate()
+
+
+def test_an_unknown_pipeline_is_answered_with_the_known_ones():
+    with pytest.raises(ParameterError, match=r"known are: .*mag\.reduce_to_pole"):
+        registry.get("mag.reduce_to_poll")
+
+
+def test_every_registered_pipeline_has_a_summary_inputs_and_a_json_schema():
+    for name, found in registry.all_pipelines().items():
+        assert found.summary.endswith("."), name
+        assert found.inputs, name
+        assert json.dumps(found.parameters.model_json_schema()), name
