@@ -1,0 +1,1 @@
+"""Surveys and results at rest: sealed folders of Zarr with a manifest."""
