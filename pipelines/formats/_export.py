@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pipelines.conventions import GRID_DIMS
-from pipelines.errors import FormatError
+from pipelines.errors import DataError, FormatError
 
 BAND_BYTES = 64 * 2**20  # a band of rows: long enough to stream, small beside any worker's memory
 
@@ -118,11 +118,10 @@ def in_chunks(grid: xr.DataArray) -> xr.DataArray:
 
 def require_plain_grid(grid: xr.DataArray) -> None:
     """Refuse anything but a two-dimensional grid of numbers."""
-    if grid.dims != GRID_DIMS or grid.dtype.kind not in "fiu":
-        raise FormatError(
-            str(grid.name or "grid"),
-            f"has dimensions {grid.dims} of {grid.dtype}; export one grid of numbers with dimensions {GRID_DIMS}",
-        )
+    if grid.dims != GRID_DIMS:
+        raise DataError("dimensions", grid.dims, f"must be {GRID_DIMS}; export one grid at a time")
+    if grid.dtype.kind not in "fiu":
+        raise DataError("dtype", str(grid.dtype), "must be a real number; convert the grid with .astype()")
 
 
 def _chunk_rows(grid: xr.DataArray) -> int:

@@ -138,7 +138,7 @@ def read_geotiff(path: Path | str, *, band: int = 1) -> xr.DataArray:
             units, description = source.units[band - 1], source.descriptions[band - 1]
         # Only a nodata value that is a number needs a mask; NaN is one already.
         masked = nodata is not None and not np.isnan(nodata)
-        opened = rioxarray.open_rasterio(path, masked=masked, parse_coordinates=False)
+        opened: Any = rioxarray.open_rasterio(path, masked=masked, parse_coordinates=False)
     except RasterioError as error:
         raise FormatError(path, f"is not a raster that GDAL can read: {error}") from error
     if transform.b or transform.d:
