@@ -77,6 +77,8 @@ def install(python: Path, target: str, *, again: bool = False) -> None:
         with step(f"installing the packages with {name}"):
             code, output = run(command, variables)
         if code == 0:
+            if name == "pip":  # a convenience that must not fail the rest, without an index for instance
+                run([*command[:-2], "pip"], variables)
             return
         failures.append(f"{output.rstrip()}\n\nThat step failed. The command was:\n  {_in_shell(command)}\n")
     failures.append("Run it by hand to see why; then repeat what you typed, and the set-up is done again.")
