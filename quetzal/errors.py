@@ -5,9 +5,10 @@ code that a program can branch on, a sentence for a person, and the next step. T
 raises `pipelines.errors.PipelineError`; `translate` turns one of those into this family.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import FormatError, ParameterError, PipelineError
+if TYPE_CHECKING:
+    from pipelines.errors import PipelineError
 
 
 class QuetzalError(Exception):
@@ -63,8 +64,11 @@ class StorageError(QuetzalError):
     code = "storage_unusable"
 
 
-def translate(error: PipelineError) -> InputError:
+def translate(error: "PipelineError") -> InputError:
     """Turn a refusal of the library into one of the service, keeping its words."""
+    # The library brings xarray with it, which the command line must not wait for to print its help.
+    from pipelines.errors import FormatError, ParameterError
+
     if isinstance(error, FormatError):
         return InputError(f"{error}", code="unreadable_file")
     if isinstance(error, ParameterError):
