@@ -1,0 +1,1 @@
+"""Pictures and the one-page report: what a result looks like on paper."""
