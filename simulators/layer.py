@@ -32,7 +32,7 @@ CELL = 50.0  # metres between the nodes of a susceptibility map
 REFINED = 2  # the field is sampled at half of that before the spline reads it
 SPLINE_ORDER = 5
 HEIGHTS = 9  # Chebyshev heights between the lowest and the highest point
-INTERPOLATION_ERROR = 1e-4  # rms, of the layer's standard deviation; held by a test against the exact sum
+INTERPOLATION_ERROR = 1e-5  # rms, of the layer's standard deviation; held by a test against the exact sum
 
 
 @dataclass(frozen=True, slots=True)

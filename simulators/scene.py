@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import ParameterError
+from pipelines.mag.igrf import field_at
 from simulators.bodies import Block, Body, Intrusion, Lens, MainField, Remanence, anomaly_of_bodies
 from simulators.layer import Layer, LayerField, layer_field
 from simulators.patterns import Fault, FoldedBeds, Texture
@@ -21,7 +22,7 @@ from simulators.relief import Extent, Terrain
 # Western Queensland in zone 54 south: a place with such rocks and such a field; the scene is invented.
 EXTENT: Extent = (470_000.0, 7_560_000.0, 490_000.0, 7_575_000.0)
 CRS = "EPSG:32754"
-MAIN_FIELD = MainField(intensity=51_000.0, inclination=-52.5, declination=6.0)
+DATE = "2024-05-14"
 
 _KINDS: dict[str, type] = {
     kind.__name__: kind
@@ -97,7 +98,7 @@ def scene(
     *,
     extent: Extent = EXTENT,
     crs: str = CRS,
-    main: MainField = MAIN_FIELD,
+    main: MainField | None = None,
     lowest: float = 210.0,
     highest: float = 330.0,
     cover: float = 60.0,
@@ -112,8 +113,8 @@ def scene(
         West, south, east, north, metres; at least 2 km each way.
     crs : str
         Projected coordinate reference system.
-    main : MainField
-        Inducing field.
+    main : MainField, optional
+        Inducing field; by default that of the IGRF at the centre of the extent on `DATE`.
     lowest, highest : float
         Elevations of the ground's lowest and highest point, metres.
     cover : float
@@ -143,7 +144,15 @@ def scene(
         Layer("basement", lowest - cover, -2500.0, draw_beds(seed, faults)),
         Layer("regolith", lowest - 5.0, lowest - 25.0, Texture(0.012, 0.012, 0.1, 150.0, 1800.0)),
     )
+    main = main or _igrf_at_centre(extent, crs)
     return Scene(seed, extent, crs, main, terrain, layers, draw_bodies(seed, terrain, faults, cover))
+
+
+def _igrf_at_centre(extent: Extent, crs: str) -> MainField:
+    west, south, east, north = extent
+    field = field_at(crs, (west + east) / 2, (south + north) / 2, DATE)
+    # Rounded, so that the scene's JSON reads well and does not hang on the last bit of a synthesis.
+    return MainField(round(field.intensity, 1), round(field.inclination, 3), round(field.grid_declination, 3))
 
 
 @lru_cache(maxsize=4)
