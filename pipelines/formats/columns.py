@@ -118,6 +118,7 @@ def map_columns(
     sample: Mapping[str, np.ndarray | None],
     *,
     given: Mapping[str, str] | None = None,
+    hints: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     keep_other: bool = True,
 ) -> ColumnMap:
@@ -131,6 +132,8 @@ def map_columns(
         First values of each column as floats (NaN where null), or None for a column of words.
     given : mapping, optional
         Channel to column, by the user; channels that are not here are guessed.
+    hints : mapping, optional
+        Channel to column, by the file itself (a standard name in netCDF); the user's word goes first.
     units : mapping, optional
         Unit of a channel or column, by the user or by the file; otherwise read from the names.
     keep_other : bool
@@ -147,6 +150,9 @@ def map_columns(
     found: dict[str, tuple[str, str, str]] = {
         channel: (column, "given", "given by the user") for channel, column in given.items()
     }
+    for channel, column in (hints or {}).items():
+        if channel not in found and column not in {taken for taken, _, _ in found.values()}:
+            found[channel] = (column, "guessed", "the file's own labels say so")
     for channel in CHANNELS:
         if channel not in found:
             guess = _guess(channel, names, sample, taken={column for column, _, _ in found.values()})

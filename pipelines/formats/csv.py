@@ -59,6 +59,26 @@ class TextSource:
     comments: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns in the order of the file."""
+        return self.layout.names
+
+    @property
+    def has_line_headers(self) -> bool:
+        """Whether lines of the survey begin with a header rather than being named in a column."""
+        return self.layout.headers is not None
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """What the file itself says of its columns' meaning: nothing, in text."""
+        return {}
+
+    @property
+    def crs(self) -> str | None:
+        """CRS stated by the file: none, in text."""
+        return None
+
     def rows(
         self,
         numbers: tuple[str, ...],

@@ -293,7 +293,7 @@ def _careful(
     for name in numbers:
         parsed[name] = np.full(lines.size, np.nan)
         for i, cell in enumerate(cells[name]):
-            parsed[name][i], reason = _number(cell, layout.decimal)
+            parsed[name][i], reason = read_number(cell, layout.decimal)
             if reason and not bad[i]:
                 refusals.add(Refusal(int(lines[i]), reason, name, cell))
                 bad[i] = True
@@ -304,7 +304,8 @@ def _careful(
     )
 
 
-def _number(cell: str, decimal: str) -> tuple[float, Reason | None]:
+def read_number(cell: str, decimal: str = ".") -> tuple[float, Reason | None]:
+    """Read one cell: its value (NaN where null) and, if it is no number, the reason to refuse it."""
     text = cell
     if decimal != ".":  # then a point would separate thousands, or be another file's decimal mark
         text = "?" if "." in cell else cell.replace(decimal, ".")

@@ -1,0 +1,373 @@
+"""Open a survey file of any known format, and read it as blocks of checked points.
+
+`open_survey_file` decides everything that can be decided before the rows are read: format, columns,
+units, nulls, CRS, times. What it decided can be shown before anything is imported. `SurveyFile.blocks`
+then streams the points; every row is in a block or among the refusals.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import FormatError, ParameterError
+from pipelines.formats.columns import MAGNETIC, TIMES, ColumnMap, map_columns
+from pipelines.formats.csv import TextSource, sniff
+from pipelines.formats.geosoft_xyz import parse_header
+from pipelines.formats.netcdf import NetcdfSource, open_netcdf
+from pipelines.formats.positions import PositionPlan, degrees_like, plan_positions
+from pipelines.formats.refusals import Reason, Refusals
+from pipelines.formats.table import Rows, read_number
+from pipelines.formats.times import TimePlan, is_null, plan_time
+
+# Markers of "no value" that no magnetometer, altimeter or receiver gives.
+NULL_NUMBERS = (-9999.0, -9999.9, -9999.99, -9999.999, -99999.0, -99999.9, -99999.99, -999999.0)
+# IAGA-2002 and its relatives; only for fields and heights, since a fiducial may count as far.
+NULL_FIELDS = (99999.0, 99999.9, 99999.99, 999999.0)
+HUGE = 1e30  # Geosoft's dummy is -1e32, ESRI's -3.4e38
+NUMERIC_SHARE = 0.5
+_NETCDF_MAGIC = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
+
+
+@dataclass(slots=True)
+class LineTable:
+    """Lines of a survey in the order of their first points."""
+
+    names: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    _codes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def code(self, name: str, kind: str = "") -> int:
+        """Return the code of a line, a new one if it was not seen before; *kind* is "" if unknown."""
+        found = self._codes.get((kind, name))
+        if found is None:
+            found = self._codes[kind, name] = len(self.names)
+            self.names.append(name)
+            self.types.append(kind)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class PointBlock:
+    """Checked points in the order of the file.
+
+    Attributes
+    ----------
+    x, y : ndarray
+        Positions in the file's CRS and order (longitude, latitude or easting, northing); never NaN.
+    channels : dict
+        Values by channel in house units, NaN where null; ``upward`` is among them.
+    time : ndarray or None
+        datetime64[ns].
+    line : ndarray
+        Code of each point's line in `SurveyFile.lines`, int32.
+    line_numbers : ndarray
+        Line of the file (record, in netCDF) of each point, int64.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    channels: dict[str, np.ndarray]
+    time: np.ndarray | None
+    line: np.ndarray
+    line_numbers: np.ndarray
+
+
+@dataclass(slots=True)
+class SurveyFile:
+    """A survey file, understood and ready to be read once.
+
+    Attributes
+    ----------
+    source : TextSource or NetcdfSource
+        The file, cut into columns.
+    columns : ColumnMap
+        Which column is which channel.
+    positions : PositionPlan
+        How positions are projected.
+    time : TimePlan or None
+        How times are read.
+    notes : list of str
+        What was assumed, in sentences.
+    nulls : tuple of float or None
+        Numbers that mean null; None for the known markers.
+    lines, refusals, nulled, skipped
+        Filled while reading: the lines met, rows kept out, values taken for null by channel and marker,
+        and lines of the file that hold no row.
+    """
+
+    source: TextSource | NetcdfSource
+    columns: ColumnMap
+    positions: PositionPlan
+    time: TimePlan | None
+    notes: list[str]
+    nulls: tuple[float, ...] | None = None
+    far_from_degrees: bool = False
+    lines: LineTable = field(default_factory=LineTable)
+    refusals: Refusals = field(default_factory=Refusals)
+    nulled: Counter[tuple[str, float]] = field(default_factory=Counter)
+    skipped: int = 0
+    _current: tuple[str, str] | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels on the points, positions and times apart."""
+        apart = ("easting", "northing", "longitude", "latitude", "line", *TIMES)
+        return tuple(m.channel for m in self.columns.matches if m.channel not in apart)
+
+    def blocks(self, size: int | None = None) -> Iterator[PointBlock]:
+        """Read the points; *size* is the bytes (records, in netCDF) read at a time."""
+        roles = self.time.roles if self.time else ()
+        numeric = [c for c in roles if self.time and c in self.time.numeric]
+        words = [c for c in roles if c not in numeric]
+        if not self.source.has_line_headers and self.columns.of("line"):
+            words.append("line")
+        numbers = self._columns((self.positions.x, self.positions.y, *self.channels, *numeric))
+        texts = self._columns(words)
+        options = {} if size is None else {"size": size}
+        for rows in self.source.rows(numbers, texts, self.refusals, **options):
+            self.skipped += rows.skipped
+            yield self._points(rows)
+
+    def _columns(self, channels: Sequence[str]) -> tuple[str, ...]:
+        return tuple(column for c in channels if (column := self.columns.column(c)) is not None)
+
+    def _points(self, rows: Rows) -> PointBlock:
+        numbers = {
+            c: self._in_house_units(rows, c) for c in (self.positions.x, self.positions.y, *self.channels)
+        }
+        lines = self._line_codes(rows)
+        keep = np.ones(rows.line_numbers.size, dtype=bool)
+        x, y = numbers.pop(self.positions.x), numbers.pop(self.positions.y)
+        for wrong, reason, channel in self.positions.check(x, y, self.far_from_degrees):
+            values = x if channel == self.positions.x else y
+            self._refuse(rows, keep, wrong, reason, self.columns.column(channel) or channel, values)
+        time = self._times(rows, keep) if self.time else None
+        return PointBlock(
+            x[keep],
+            y[keep],
+            {channel: values[keep] for channel, values in numbers.items()},
+            None if time is None else time[keep],
+            lines[keep],
+            rows.line_numbers[keep],
+        )
+
+    def _refuse(
+        self, rows: Rows, keep: np.ndarray, wrong: np.ndarray, reason: Reason, name: str, values: np.ndarray
+    ) -> None:
+        new = wrong & keep
+        if new.any():
+            self.refusals.add_rows(rows.line_numbers[new], reason, name, values[new])
+            keep &= ~new
+
+    def _in_house_units(self, rows: Rows, channel: str) -> np.ndarray:
+        match = self.columns.of(channel)
+        if match is None:
+            raise KeyError(channel)
+        values = rows.numbers[match.column].copy()
+        markers = self.nulls
+        if markers is None:
+            markers = NULL_NUMBERS + (NULL_FIELDS if channel in (*MAGNETIC, "upward") else ())
+            huge = np.abs(values) >= HUGE
+            if huge.any():
+                self.nulled[channel, float(values[huge][0])] += int(huge.sum())
+                values[huge] = np.nan
+        for marker in markers:
+            hit = values == marker
+            if hit.any():
+                self.nulled[channel, marker] += int(hit.sum())
+                values[hit] = np.nan
+        return values * match.factor if match.factor != 1.0 else values
+
+    def _line_codes(self, rows: Rows) -> np.ndarray:
+        if self.source.has_line_headers:
+            return self._codes_by_header(rows)
+        column = self.columns.column("line")
+        if column is None:
+            return np.full(
+                rows.line_numbers.size, self.lines.code("1") if rows.line_numbers.size else 0, np.int32
+            )
+        text = rows.texts[column]
+        # In the order of the rows, so that lines keep the order of their first points.
+        used, first = np.unique(text.codes, return_index=True)
+        codes = np.zeros(len(text.values), dtype=np.int32)
+        for i in used[np.argsort(first)].tolist():
+            codes[i] = self.lines.code(text.values[i] or "(none)")
+        return codes[text.codes] if text.codes.size else np.empty(0, dtype=np.int32)
+
+    def _codes_by_header(self, rows: Rows) -> np.ndarray:
+        begins = [0] + [line for line, _ in rows.headers]
+        current = [self._current] + [parse_header(text) for _, text in rows.headers]
+        self._current = current[-1]
+        section = np.searchsorted(begins, rows.line_numbers, side="right") - 1
+        codes = np.zeros(len(begins), dtype=np.int32)
+        for i in np.unique(section).tolist():  # a header without rows makes no line
+            kind, name = current[i] or ("line", "(none)")
+            codes[i] = self.lines.code(name, kind)
+        return codes[section] if section.size else np.empty(0, dtype=np.int32)
+
+    def _times(self, rows: Rows, keep: np.ndarray) -> np.ndarray:
+        """Decode times; a null one is NaT, one that cannot be read refuses its row."""
+        if self.time is None:
+            raise RuntimeError("no time to decode")
+        cells: dict[str, tuple[np.ndarray, Sequence[str]] | np.ndarray] = {}
+        null = np.zeros(keep.size, dtype=bool)
+        for role in self.time.roles:
+            column = self.columns.column(role) or role
+            if role in self.time.numeric:
+                cells[role] = rows.numbers[column]
+                null |= np.isnan(rows.numbers[column])
+            else:
+                text = rows.texts[column]
+                cells[role] = (text.codes, text.values)
+                if text.codes.size:
+                    null |= np.array([is_null(word) for word in text.values])[text.codes]
+        if not keep.size:
+            return np.empty(0, dtype="datetime64[ns]")
+        times = self.time.decode(cells)
+        wrong = np.isnat(times) & ~null
+        if wrong.any():
+            role = self.time.roles[0]
+            shown = [
+                " ".join(str(c[i] if isinstance(c, np.ndarray) else c[1][c[0][i]]) for c in cells.values())
+                for i in np.flatnonzero(wrong & keep)[: self.refusals.limit].tolist()
+            ]
+            values = np.array([*shown, *[""] * (int((wrong & keep).sum()) - len(shown))], dtype=object)
+            spread = np.full(keep.size, "", dtype=object)
+            spread[wrong & keep] = values
+            self._refuse(rows, keep, wrong, Reason.NOT_A_TIME, self.columns.column(role) or role, spread)
+        return times
+
+
+def open_survey_file(
+    path: Path | str,
+    *,
+    crs: str | None = None,
+    target_crs: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    line_column: str | None = None,
+    units: Mapping[str, str] | None = None,
+    nulls: Sequence[float] | None = None,
+    keep_other: bool = True,
+) -> SurveyFile:
+    """Understand a survey file without reading its rows.
+
+    Parameters
+    ----------
+    path : Path or str
+        CSV or Geosoft XYZ, plain or compressed by gzip, xz or bzip2, or netCDF of points. The format is
+        told from the content.
+    crs : str, optional
+        CRS of the positions in the file. Needed for eastings and northings; WGS 84 is assumed for
+        longitudes and latitudes.
+    target_crs : str, optional
+        CRS of the survey, in metres; by default the file's own, or UTM for geographic positions.
+    columns : mapping, optional
+        Channel to column, for what is not to be guessed.
+    line_column : str, optional
+        Column that names the flight line; short for ``columns={"line": …}``.
+    units : mapping, optional
+        Unit by channel or column, such as ``{"upward": "ft"}``.
+    nulls : sequence of float, optional
+        Numbers that mean null. By default the known markers (-9999.99, -1e32, …) are taken for null,
+        and counted; give an empty list to take every number as it is.
+    keep_other : bool
+        Whether numeric columns without a meaning here are kept.
+
+    Raises
+    ------
+    FormatError
+        If the file is not what it should be; names the line and field where there is one.
+    ParameterError
+        If what was given does not fit the file.
+    """
+    path = Path(path)
+    source = _source(path)
+    given = dict(columns or {})
+    if line_column is not None:
+        given["line"] = line_column
+    if source.has_line_headers and "line" in given:
+        raise ParameterError("line_column", given["line"], "cannot be, since LINE headers name the lines")
+    decimal = source.layout.decimal if isinstance(source, TextSource) else "."
+    sample = {name: _numbers(cells, decimal) for name, cells in source.sample.items()}
+    found = map_columns(
+        source.names,
+        sample,
+        given=given,
+        hints=source.hints,
+        units={**source.units, **(units or {})},
+        keep_other=keep_other,
+    )
+    if source.has_line_headers:
+        found = found.without(("line",), "LINE headers name the lines")
+    first = {m.channel: v * m.factor for m in found.matches if (v := sample[m.column]) is not None}
+    plan, found = plan_positions(
+        str(path),
+        found,
+        crs=crs if crs is not None else source.crs,
+        target_crs=target_crs,
+        comments=source.comments,
+        sample=first,
+    )
+    notes = [*source.notes, *plan.notes]
+    time, found = _time(source, sample, found, notes)
+    if not source.has_line_headers and found.of("line") is None:
+        notes.append("No column names the flight lines; all points are one line.")
+    if not any(m.channel in MAGNETIC for m in found.matches):
+        notes.append("No magnetic channel was recognised; give columns={'total_field_anomaly': …}.")
+    x, y = (first.get(c, np.empty(0)) for c in (plan.x, plan.y))
+    far = (
+        not plan.geographic
+        and x.size > 0
+        and not bool(degrees_like(np.nanmedian(x, keepdims=True), np.nanmedian(y, keepdims=True)).all())
+    )
+    return SurveyFile(
+        source=source,
+        columns=found,
+        positions=plan,
+        time=time,
+        notes=notes,
+        nulls=None if nulls is None else tuple(float(v) for v in nulls),
+        far_from_degrees=far,
+    )
+
+
+def _source(path: Path) -> TextSource | NetcdfSource:
+    if path.is_file():
+        with path.open("rb") as file:
+            magic = file.read(8)
+        if magic.startswith(_NETCDF_MAGIC):
+            return open_netcdf(path)
+        if magic and path.suffix.lower() in (".nc", ".nc4", ".cdf"):
+            raise FormatError(path, "is called netCDF but is not; it may be cut, damaged or wrongly named")
+    return sniff(path)
+
+
+def _time(
+    source: TextSource | NetcdfSource,
+    sample: Mapping[str, np.ndarray | None],
+    found: ColumnMap,
+    notes: list[str],
+) -> tuple[TimePlan | None, ColumnMap]:
+    roles = {role: column for role in TIMES if (column := found.column(role)) is not None}
+    # Dates are words, even those written as one number (20210120).
+    numeric = frozenset(
+        r for r, c in roles.items() if r not in ("date", "datetime") and sample[c] is not None
+    )
+    plan, why = plan_time({role: source.sample[column] for role, column in roles.items()}, numeric)
+    if why:
+        notes.append(why)
+    unused = [role for role in roles if plan is None or role not in plan.roles]
+    return plan, found.without(unused, "not needed for the time") if unused else found
+
+
+def _numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
+    """Sample cells as floats, or None if most of them are words."""
+    read = [read_number(cell, decimal) for cell in cells]
+    wordy = sum(reason is Reason.NOT_A_NUMBER for _, reason in read)
+    known = sum(bool(cell) for cell in cells)
+    if known and wordy > (1 - NUMERIC_SHARE) * known:
+        return None
+    return np.array([value for value, _ in read], dtype=float)
