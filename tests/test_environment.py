@@ -1,7 +1,10 @@
 """environment.yml and pyproject.toml name the same packages with the same lower bounds."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,42 @@ def test_every_dependency_has_a_lower_bound_and_no_other(project):
         if requirement.name != project["name"]:
             operators = [specifier.operator for specifier in requirement.specifier]
             assert operators == [">="], f"{requirement}: caps keep users from fixes, and none was needed"
+
+
+def imported_packages(folders):
+    """Top-level names that the modules in *folders* import, wherever in the module."""
+    names = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.add(str(node.module).partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {path.name for path in ROOT.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize(
+    ("folders", "extras"),
+    [
+        (("pipelines", "simulators", "quetzal"), ()),
+        (("tests",), ("lab", "test", "peers")),
+        (("notebooks", "dashboards"), ("lab",)),
+    ],
+)
+def test_what_is_imported_is_asked_for(project, folders, extras):
+    lines = [
+        *project["dependencies"],
+        *(line for e in extras for line in project["optional-dependencies"][e]),
+    ]
+    declared = {
+        canonicalize_name(name)
+        for line in lines
+        for name in (Requirement(line).name, *Requirement(line).extras)
+    }
+    owners = packages_distributions()
+    unasked = {
+        name: owners.get(name, ["nothing installed"])
+        for name in imported_packages(folders)
+        if not declared & {canonicalize_name(owner) for owner in owners.get(name, [name])}
+    }
+    assert not unasked
