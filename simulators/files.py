@@ -35,10 +35,10 @@ def to_table(survey: xr.Dataset) -> pd.DataFrame:
 def write_csv(survey: xr.Dataset, path: Path) -> None:
     """Write a survey as CSV with one header row; ``.gz`` and ``.xz`` compress.
 
-    Times are ISO 8601 in UTC, with milliseconds.
+    Times are ISO 8601 in UTC with milliseconds, in a column ``datetime``.
     """
-    table = to_table(survey)
-    table["time"] = np.datetime_as_string(survey["time"].values, unit="ms", timezone="UTC")
+    table = to_table(survey).rename(columns={"time": "datetime"})
+    table["datetime"] = np.datetime_as_string(survey["time"].values, unit="ms", timezone="UTC")
     table.to_csv(path, index=False)
 
 

@@ -88,7 +88,7 @@ def _old_dykes(seed: int, terrain: Terrain, faults: tuple[Fault, ...], count: in
         strike = OLD_SWARM + float(rng.normal(0.0, 3.0))
         length = float(rng.uniform(0.25, 0.8) * (east - west))
         centre = rng.uniform(west, east), rng.uniform(south, north)
-        width, depth = float(rng.uniform(20.0, 60.0)), float(rng.uniform(15.0, 50.0))
+        width, depth = float(rng.uniform(20.0, 60.0)), float(rng.uniform(35.0, 90.0))
         susceptibility = float(rng.lognormal(np.log(0.045), 0.4))
         along = np.arange(-length / 2, length / 2, 25.0)
         easting, northing = (c + along * a for c, a in zip(centre, axis(strike), strict=True))
@@ -118,7 +118,7 @@ def _young_dykes(seed: int, terrain: Terrain, count: int) -> list[Block]:
         centre_e, centre_n = rng.uniform(west, east), rng.uniform(south, north)
         strike = YOUNG_SWARM + float(rng.normal(0.0, 2.5))
         along_e, along_n = axis(strike)
-        depth, width = float(rng.uniform(20.0, 50.0)), float(rng.uniform(15.0, 40.0))
+        depth, width = float(rng.uniform(35.0, 80.0)), float(rng.uniform(15.0, 40.0))
         start = 0.0
         for segment in range(int(rng.integers(2, 4))):
             length, step = float(rng.uniform(1800.0, 4500.0)), float(rng.uniform(60.0, 160.0) * segment)

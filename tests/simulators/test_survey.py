@@ -11,6 +11,7 @@ from scipy.interpolate import CubicSpline
 
 from pipelines.conventions import crs_of
 from pipelines.errors import DataError, ParameterError
+from pipelines.formats.reader import open_survey_file
 from pipelines.mag.forward import Prism, total_field_anomaly
 from pipelines.mag.lines import line_spacing
 from simulators.__main__ import main
@@ -256,7 +257,7 @@ def test_csv_holds_every_point_to_a_thousandth_of_a_nanotesla(survey, tmp_path, 
     np.testing.assert_allclose(table["easting"], survey["easting"], atol=0.0051)
     assert list(table["line"].unique()) == list(survey["line_name"].values)
     assert set(table["line_type"]) == {"line", "tie"}
-    read = pd.to_datetime(table["time"]).dt.tz_convert(None).to_numpy()
+    read = pd.to_datetime(table["datetime"]).dt.tz_convert(None).to_numpy()
     # Milliseconds are cut off, not rounded.
     assert np.abs(read - survey["time"].values).max() < np.timedelta64(1, "ms")
 
@@ -279,6 +280,22 @@ def test_xyz_opens_every_line_with_its_header_and_nulls_are_stars(survey, tmp_pa
     assert {len(row) for row in rows} == {len(columns)}
     assert rows[7][columns.index("total_field")] == "*"
     assert sum(row.count("*") for row in rows) == 1
+
+
+@pytest.mark.parametrize(("name", "write"), [("survey.csv", write_csv), ("survey.xyz", write_xyz)])
+def test_the_importers_read_what_was_written(survey, tmp_path, name, write):
+    write(survey, tmp_path / name)
+    file = open_survey_file(tmp_path / name, crs="EPSG:32754")
+    blocks = list(file.blocks())
+    assert file.refusals.total == 0
+    np.testing.assert_allclose(np.concatenate([b.x for b in blocks]), survey["easting"], atol=0.0051)
+    np.testing.assert_allclose(np.concatenate([b.y for b in blocks]), survey["northing"], atol=0.0051)
+    for channel in ("total_field", "total_field_anomaly", "diurnal", "upward"):
+        read = np.concatenate([b.channels[channel] for b in blocks])
+        np.testing.assert_allclose(read, survey[channel], atol=0.0051 if channel == "upward" else 0.00051)
+    np.testing.assert_array_equal(np.concatenate([b.line for b in blocks]), survey["line_index"])
+    read = np.concatenate([b.time for b in blocks])
+    assert np.abs(read - survey["time"].values).max() < np.timedelta64(1, "ms")
 
 
 def test_the_command_line_writes_survey_base_and_scene(tmp_path, capsys):
