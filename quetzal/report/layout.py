@@ -118,7 +118,7 @@ def label_coordinates(axes: Axes, extent: Extent, *, size: float = 7.5, names: b
         # Labels too near a corner would run into those of the other axis.
         inset = 0.03 * longest
         ticks = ticks[(ticks >= low + inset) & (ticks <= high - inset)]
-        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_locator(FixedLocator(ticks.tolist()))
         decimals = _decimals(ticks / divisor)
         axis.set_major_formatter(FuncFormatter(lambda v, _, d=divisor, n=decimals: f"{v / d:.{n}f}"))
     axes.tick_params(length=3, width=0.6, color=INK, labelsize=size, labelcolor=INK, top=True, right=True)

@@ -1,0 +1,311 @@
+"""Assemble a report from what a survey and a result say about themselves.
+
+Everything is found by the labels of the house (`pipelines.conventions`): variables with dimensions
+``(northing, easting)`` are drawn, attributes are told, and what is not there is not mentioned.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from dask.base import compute
+
+from pipelines.conventions import GRID_DIMS, crs_of, geometry_of
+from pipelines.errors import DataError
+from pipelines.formats._export import in_chunks
+from pipelines.mag.lines import line_spacing
+from quetzal.report.charts import SPECTRUM_NAMES, DepthSegment, draw_spectrum
+from quetzal.report.maps import SHEET, draw_lines, draw_map, draw_sheet
+from quetzal.report.page import Choice, Fact, Picture, Product, Report, facts_of
+
+THIN = "\N{THIN SPACE}"
+# Attributes of a survey that are told as they are, with the label they get.
+TOLD = {
+    "survey_date": "Date of the survey",
+    "source": "Source",
+    "source_file": "File",
+    "sensor": "Sensor",
+    "instrument": "Instrument",
+    "operator": "Operator",
+    "licence": "Licence",
+    "license": "Licence",
+    "citation": "Cite as",
+}
+# What each product is good for: a line for the reader who does not make these maps.
+MEANING = {
+    "total_field_anomaly": "Magnetic field after removal of the reference field.",
+    "reduced_to_pole": "The anomaly as it would be under a vertical field: highs sit over their sources.",
+    "derivative_upward": "Vertical gradient: sharpens shallow sources and separates neighbours.",
+    "derivative_easting": "Gradient along easting: contacts that run north and south.",
+    "derivative_northing": "Gradient along northing: contacts that run east and west.",
+    "analytic_signal": "Length of the gradient: highest over edges and thin bodies, little moved by "
+    "the direction of magnetisation.",
+    "total_horizontal_derivative": "Length of the horizontal gradient: ridges follow vertical contacts.",
+    "tilt_angle": "Angle of the gradient: strong and weak sources alike, zero near their edges.",
+    "vertical_integral": "Integral along the vertical: brings out deep and broad sources.",
+    "upward_continued": "The field seen from higher up: the regional part.",
+    "band_passed": "The band of wavelengths that was asked for.",
+}
+
+
+def draw_pictures(
+    result: xr.Dataset, folder: Path | str, *, title: str, survey: xr.Dataset | None = None
+) -> tuple[Picture, ...]:
+    """Draw everything *result* holds that can be drawn, into *folder*.
+
+    Parameters
+    ----------
+    result : Dataset
+        Grids, perhaps with a spectrum ``power`` over ``wavenumber``.
+    folder : Path or str
+        Existing folder; files are called after their variables.
+    title : str
+        Name of the survey, for the headings.
+    survey : Dataset, optional
+        The survey, for a map of its lines.
+
+    Returns
+    -------
+    tuple of Picture
+        The sheet of main products first (where there are at least two), then one map a grid, the
+        flight lines, and the spectrum last.
+    """
+    folder = Path(folder)
+    names = grid_names(result)
+    pictures = []
+    main = [name for name in SHEET if name in names]
+    if len(main) > 1:
+        file = draw_sheet(result, folder / "sheet.png", title=title, names=main)
+        listed = ", ".join(_long_name(result[name]).lower() for name in main)
+        pictures.append(
+            Picture(file, "Main products.", f"{listed.capitalize()}.", f"Maps of {title}: {listed}")
+        )
+    for name in names:
+        label = _long_name(result[name])
+        file = draw_map(_told(result, name), folder / f"{name}.png", title=f"{title}: {label.lower()}")
+        units = result[name].attrs.get("units", "")
+        alt = f"Shaded colour map of {label.lower()}" + (f" in {units}" if units else "")
+        pictures.append(Picture(file, f"{label}.", MEANING.get(name, ""), alt))
+    if survey is not None:
+        file = draw_lines(survey, folder / "lines.png", title=f"{title}: flight lines")
+        pictures.append(
+            Picture(file, "Flight lines.", "Where the field was measured.", "Map of the flight lines")
+        )
+    if any(name in result for name in SPECTRUM_NAMES):
+        depths = depths_of(result)
+        file = draw_spectrum(
+            result, folder / "spectrum.png", title="Radially averaged spectrum", segments=depths
+        )
+        caption = "Straight parts tell depths of ensembles of sources; the flat end is noise."
+        pictures.append(Picture(file, "Spectrum.", caption, "Graph of ln power against radial wavenumber"))
+    return tuple(pictures)
+
+
+def build_report(
+    survey: xr.Dataset | None,
+    result: xr.Dataset,
+    *,
+    title: str,
+    pictures: Sequence[Picture] = (),
+    quality: Mapping[str, object] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Report:
+    """Assemble the report of *result*, computed from *survey*.
+
+    Parameters
+    ----------
+    survey : Dataset, optional
+        The survey as imported.
+    result : Dataset
+        Grids and the attributes ``choices`` and ``quality`` (JSON lists of mappings with
+        ``parameter``/``value``/``reason`` and ``quantity``/``value``/``units``), ``pipeline``,
+        ``pipeline_version``, ``pipeline_parameters`` and ``history``; each may be missing.
+    title : str
+        Heading.
+    pictures : sequence of Picture
+        As `draw_pictures` gives them; a file called ``spectrum.png`` goes with the depths.
+    quality : mapping, optional
+        Further figures: label to value (timing, cross-validation).
+    inputs : mapping, optional
+        Name of each input to the identity it has in the catalogue.
+    files : mapping, optional
+        Name of a file that goes with the report to what it is.
+    """
+    spectra = [p for p in pictures if p.file.name == "spectrum.png"]
+    return Report(
+        title=title,
+        summary=_summary(survey, result),
+        survey=_survey_facts(survey) if survey is not None else (),
+        choices=_choices(result.attrs.get("choices")),
+        pictures=tuple(p for p in pictures if p not in spectra),
+        spectrum=spectra[0] if spectra else None,
+        depths=depths_of(result),
+        products=_products(result),
+        quality=(*_quality(result.attrs.get("quality")), *facts_of(quality or {})),
+        lineage=_lineage(result, inputs or {}),
+        parameters=_pretty(result.attrs.get("pipeline_parameters")),
+        history=tuple(line for line in str(result.attrs.get("history", "")).splitlines() if line.strip()),
+        files=facts_of(files or {}),
+    )
+
+
+def grid_names(result: xr.Dataset) -> list[str]:
+    """Names of the variables that are maps, the main ones first."""
+    found = [str(n) for n, v in result.data_vars.items() if v.dims == GRID_DIMS and v.dtype.kind in "fiu"]
+    return [n for n in SHEET if n in found] + [n for n in found if n not in SHEET]
+
+
+def depths_of(result: xr.Dataset) -> tuple[DepthSegment, ...]:
+    """Depth segments in the attribute ``depth_segments`` of the spectrum or of the dataset."""
+    holders = [result[n].attrs for n in SPECTRUM_NAMES if n in result] + [result.attrs]
+    entries = next((e for h in holders if (e := _entries(h.get("depth_segments")))), [])
+    segments = []
+    for entry in entries:
+        try:
+            start, stop, depth = (float(entry[key]) for key in ("start", "stop", "depth"))
+            error = entry.get("uncertainty")
+            segments.append(DepthSegment(start, stop, depth, None if error is None else float(error)))
+        except (KeyError, TypeError, ValueError):
+            continue  # an entry of another form is not a depth we can show
+    return tuple(segments)
+
+
+def _summary(survey: xr.Dataset | None, result: xr.Dataset) -> str:
+    names = grid_names(result)
+    parts = []
+    if survey is not None:
+        date = survey.attrs.get("survey_date")
+        flown = f" of {date}" if date else ""
+        parts.append(f"A survey{flown} with {_count(survey.sizes['point'])} points")
+    if names:
+        spacing = geometry_of(result[names[0]]).spacing
+        cell = f"{max(spacing):g} m" if spacing[0] == spacing[1] else f"{spacing[0]:g} by {spacing[1]:g} m"
+        parts.append(f"{len(names)} grid{'s' if len(names) > 1 else ''} with cells of {cell}")
+    return ", ".join(parts) + "." if parts else ""
+
+
+def _survey_facts(survey: xr.Dataset) -> tuple[Fact, ...]:
+    x, y = survey["easting"].values, survey["northing"].values
+    facts: dict[str, object] = {"Points": _count(x.size)}
+    if "line_type" in survey:
+        ties = int((survey["line_type"].values.astype(str) == "tie").sum())
+        tied = f", {ties} of them tie lines" if ties else ""
+        facts["Lines"] = f"{_count(survey.sizes['line'])}{tied}"
+    facts |= _line_facts(survey)
+    if x.size:
+        width, height = np.ptp(x) / 1000, np.ptp(y) / 1000
+        facts["Extent"] = (
+            f"{width:.1f} km by {height:.1f} km: easting {_whole(x.min())} to {_whole(x.max())} m, "
+            f"northing {_whole(y.min())} to {_whole(y.max())} m"
+        )
+    crs = crs_of(survey)
+    if crs is not None:
+        code = f" (EPSG:{crs.to_epsg()})" if crs.to_epsg() else ""
+        facts["Coordinates"] = f"{crs.name}{code}"
+    for name, label in (("upward", "Height of the sensor"), ("height", "Height above ground")):
+        if name in survey.variables and np.isfinite(survey[name].values).any():
+            facts[label] = _range(survey[name].values, "m")
+    for name in ("total_field_anomaly", "total_field"):
+        if name in survey and np.isfinite(survey[name].values).any():
+            facts[_long_name(survey[name])] = _range(survey[name].values, "nT")
+    facts |= {label: survey.attrs.get(name) for name, label in TOLD.items() if survey.attrs.get(name)}
+    return facts_of(facts)
+
+
+def _line_facts(survey: xr.Dataset) -> dict[str, object]:
+    try:
+        lines = line_spacing(survey)
+    except DataError:
+        return {}
+    facts: dict[str, object] = {"Flown": f"{_count(round(lines.length / 1000))} line-kilometres"}
+    if np.isfinite(lines.spacing):
+        facts["Line spacing"] = f"{lines.spacing:.0f} m, lines run {lines.azimuth:.0f}° from grid north"
+    if np.isfinite(lines.tie_spacing):
+        facts["Tie spacing"] = f"{_count(round(lines.tie_spacing))} m"
+    if np.isfinite(lines.sampling):
+        facts["Sampling along lines"] = f"{lines.sampling:.3g} m"
+    return facts
+
+
+def _choices(text: Any) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(str(e.get("parameter", "")), _value(e.get("value")), str(e.get("reason", "")))
+        for e in _entries(text)
+    )
+
+
+def _quality(text: Any) -> Iterable[Fact]:
+    for entry in _entries(text):
+        units = f" {entry['units']}" if entry.get("units") else ""
+        yield Fact(str(entry.get("quantity", "")), f"{_value(entry.get('value'))}{units}")
+
+
+def _products(result: xr.Dataset) -> tuple[Product, ...]:
+    """Figures over every cell, each grid read once, chunk by chunk."""
+    names = grid_names(result)
+    lazy = [in_chunks(result[name]) for name in names]
+    figures = compute([(g.min(), g.mean(dtype=float), g.max(), g.isnull().mean()) for g in lazy])[0]
+    return tuple(
+        Product(
+            _long_name(result[name]), str(result[name].attrs.get("units", "")), *(float(v) for v in values)
+        )
+        for name, values in zip(names, figures, strict=True)
+    )
+
+
+def _lineage(result: xr.Dataset, inputs: Mapping[str, str]) -> tuple[Fact, ...]:
+    attrs = result.attrs
+    told = {"Pipeline": attrs.get("pipeline"), "Version": attrs.get("pipeline_version")}
+    told |= {"Result": attrs.get("result_id"), "Fingerprint": attrs.get("fingerprint")}
+    return facts_of({**told, **{f"Input: {name}": identity for name, identity in inputs.items()}})
+
+
+def _told(result: xr.Dataset, name: str) -> xr.DataArray:
+    """Return the grid with the dataset's lineage, where it has none of its own, for its caption."""
+    keys = ("survey_date", "pipeline", "pipeline_version", "history")
+    inherited = {key: result.attrs[key] for key in keys if key in result.attrs}
+    return result[name].assign_attrs({**inherited, **result[name].attrs})
+
+
+def _entries(text: Any) -> list[dict[str, Any]]:
+    """Return a list of mappings from JSON text, or from such a list; anything else is nothing."""
+    if isinstance(text, str):
+        try:
+            text = json.loads(text)
+        except ValueError:
+            return []
+    return [entry for entry in text if isinstance(entry, dict)] if isinstance(text, list) else []
+
+
+def _pretty(text: Any) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if text else ""
+    except (TypeError, ValueError):
+        return str(text)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _long_name(grid: xr.DataArray) -> str:
+    return str(grid.attrs.get("long_name") or str(grid.name).replace("_", " ").capitalize())
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", THIN) if number >= 10_000 else str(number)
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}".replace(",", THIN).replace("-", "\N{MINUS SIGN}")
+
+
+def _range(values: np.ndarray, units: str) -> str:
+    low, middle, high = np.nanquantile(values, [0, 0.5, 1])
+    return f"{_whole(low)} to {_whole(high)} {units}, median {_whole(middle)} {units}"
