@@ -1,0 +1,376 @@
+"""Surveys: field data imported once, stored whole, opened lazily.
+
+``<root>/<name>/`` holds ``data.zarr`` (points in line-major order, lines, a tile index) and the
+manifest that seals it. An import reads the file once, in blocks; what it holds in memory grows with
+the number of points by a few bytes each.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+import zarr
+from pyproj import CRS
+from zarr.codecs import BloscCodec
+
+from pipelines.errors import FormatError, ParameterError
+from pipelines.formats.checks import find_suspicions
+from pipelines.formats.columns import MAGNETIC
+from pipelines.formats.reader import SurveyFile, open_survey_file
+from pipelines.formats.refusals import Reason
+from pipelines.formats.report import ImportReport
+from pipelines.formats.survey import LineOrder, guess_ties, label_survey, line_order
+from quetzal.catalogue.sealed import digest, read_manifest, sealed_directory, write_manifest
+from quetzal.catalogue.spool import Spool
+from quetzal.catalogue.tiles import write_tile_index
+from quetzal.errors import InputError
+
+KIND = "survey"
+DATA = "data.zarr"
+# 1 MiB of float64: measured best among 64k to 256k points (docs/benchmarks.md).
+CHUNK = 1 << 17
+COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
+TIME_UNITS = "nanoseconds since 1970-01-01"
+MAX_REFUSED = 0.01
+SAMPLE = 1_000_000  # positions looked at to choose a UTM zone
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def import_survey(
+    path: Path | str,
+    root: Path | str,
+    *,
+    name: str | None = None,
+    crs: str | None = None,
+    target_crs: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    line_column: str | None = None,
+    tie_lines: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    nulls: Sequence[float] | None = None,
+    keep_other: bool = True,
+    survey_date: str | None = None,
+    title: str | None = None,
+    max_refused: float = MAX_REFUSED,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a survey file into ``root/name``, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path or str
+        CSV, Geosoft XYZ (both plain or compressed) or netCDF of points.
+    root : Path or str
+        Folder of the surveys; created if need be.
+    name : str, optional
+        Name of the survey; by default made from the file's.
+    crs, target_crs, columns, line_column, units, nulls, keep_other
+        See `pipelines.formats.reader.open_survey_file`.
+    tie_lines : sequence of str, optional
+        Names of the tie lines; by default they are known by their headers or told by their direction.
+    survey_date : str, optional
+        ISO date of the survey; by default the median of the points' times, if there are any.
+    title : str, optional
+        Title of the survey; by default its name.
+    max_refused : float
+        Largest share of rows that may be refused, 0 to 1. One single row is let pass (a file cut in its
+        last row) unless this is 0.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)`` with stages "reading" (rows; the total is unknown) and
+        "writing" (points).
+
+    Returns
+    -------
+    ImportReport
+        What was read, kept, refused, assumed, and what looks suspicious.
+
+    Raises
+    ------
+    FormatError, ParameterError
+        If the file or a parameter must be refused; nothing is left behind.
+    QuetzalError
+        If a survey of that name exists, or the folder cannot be written or is full.
+    """
+    begun = time.monotonic()
+    path = Path(path)
+    if not 0.0 <= max_refused <= 1.0:
+        raise ParameterError("max_refused", max_refused, "must be a share between 0 and 1")
+    if survey_date is not None:
+        survey_date = _iso_date(survey_date)
+    name = name if name is not None else _name_from(path)
+    if not _NAME.fullmatch(name):
+        raise ParameterError(
+            "name", name, "must be letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    file = open_survey_file(
+        path,
+        crs=crs,
+        target_crs=target_crs,
+        columns=columns,
+        line_column=line_column,
+        units=units,
+        nulls=nulls,
+        keep_other=keep_other,
+    )
+    tell = progress or _say_nothing
+    final = Path(root) / name
+    with sealed_directory(final) as partial:
+        (partial / "spool").mkdir()
+        spool = Spool(partial / "spool")
+        try:
+            codes = _read(file, spool, tell)
+            projected = _project(file, spool)
+            _judge(file, projected, max_refused)
+            order = line_order(codes, projected)
+            lines = _lines(file, spool, order, tie_lines)
+            if survey_date is None and "time" in spool.names:
+                survey_date = _median_date(spool.map("time"))
+            attrs = {"title": title or name, "source": path.name}
+            if survey_date is not None:
+                attrs["survey_date"] = survey_date
+            _write(partial / DATA, file, spool, order, lines, attrs, tell)
+            spool.remove()
+        finally:
+            spool.close()
+        survey = _open(partial / DATA)
+        write_tile_index(partial / DATA, survey)
+        report = _report(file, survey, name, final, begun)
+        write_manifest(partial, _manifest(path, file, partial / DATA, report))
+    return report
+
+
+def open_survey(folder: Path | str) -> xr.Dataset:
+    """Open a survey lazily: nothing is read but coordinates' shapes and attributes.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no survey, or one that was never finished.
+    InputError
+        If the folder holds something else.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest.get("kind") != KIND:
+        raise InputError(f"{folder} holds a {manifest.get('kind')}, not a survey.", "Give a survey's folder.")
+    return _open(folder / DATA).assign_attrs(survey_id=manifest["id"])
+
+
+def _open(store: Path) -> xr.Dataset:
+    survey: xr.Dataset = xr.open_zarr(store, chunks=None, consolidated=False, decode_coords="all")
+    # Zarr's strings come as NumPy's StringDType, which much of NumPy and xarray cannot work with yet.
+    survey = survey.assign({name: survey[name].astype(object) for name in ("line_name", "line_type")})
+    # A store lists its arrays in any order: fields first, then further channels, then what tells lines.
+    fields = [name for name in MAGNETIC if name in survey]
+    lines = [name for name in survey.data_vars if str(name).startswith("line_")]
+    others = sorted(str(n) for n in survey.data_vars if n not in fields and n not in lines)
+    return survey[[*fields, *others, *sorted(map(str, lines))]]
+
+
+def _read(file: SurveyFile, spool: Spool, tell: Progress) -> np.ndarray:
+    """Read the file into the spool; return the line code of every point."""
+    codes = [np.empty(0, dtype=np.int32)]
+    for block in file.blocks():
+        columns = {"easting": block.x, "northing": block.y, **block.channels, "row": block.line_numbers}
+        if block.time is not None:
+            columns["time"] = block.time.view(np.int64)
+        spool.append(columns)
+        codes.append(block.line)
+        tell("reading", spool.length, None)
+    return np.concatenate(codes)
+
+
+def _project(file: SurveyFile, spool: Spool) -> np.ndarray:
+    """Project the spooled positions in place; return which points could be."""
+    reached = np.ones(spool.length, dtype=bool)
+    if spool.length == 0:
+        return reached
+    x, y, row = spool.map("easting"), spool.map("northing"), spool.map("row")
+    step = max(1, spool.length // SAMPLE)
+    file.positions = file.positions.settle(np.array(x[::step]), np.array(y[::step]))
+    for start in range(0, spool.length, CHUNK):
+        part = slice(start, start + CHUNK)
+        easting, northing = file.positions.project(np.array(x[part]), np.array(y[part]))
+        good = np.isfinite(easting) & np.isfinite(northing)
+        if not good.all():
+            column = file.columns.column(file.positions.x) or file.positions.x
+            file.refusals.add_rows(row[part][~good], Reason.OUTSIDE, column, x[part][~good])
+            reached[part] = good
+        x[part], y[part] = easting, northing
+    return reached
+
+
+def _judge(file: SurveyFile, projected: np.ndarray, max_refused: float) -> None:
+    """Refuse the file if too many of its rows were refused, or none is left."""
+    kept, refused = int(projected.sum()), file.refusals.total
+    path = file.source.path
+    if kept == 0 and refused == 0:
+        raise FormatError(path, "has no rows; nothing to import")
+    tolerated = max(1.0, max_refused * (kept + refused)) if max_refused > 0 else 0.0
+    if kept > 0 and refused <= tolerated:
+        return
+    reasons = "; ".join(f"{count:,} times {reason}" for reason, count in file.refusals.counts.most_common())
+    first = "; ".join(str(example) for example in file.refusals.examples[:3])
+    raise FormatError(
+        path,
+        f"{refused:,} of {kept + refused:,} rows cannot be read ({reasons}), more than the "
+        f"{max_refused:.2%} allowed. First: {first}. Correct the file, name its columns with columns=, "
+        "or allow more with max_refused=",
+        line=file.refusals.examples[0].line,
+        field=file.refusals.examples[0].field,
+    )
+
+
+def _lines(
+    file: SurveyFile, spool: Spool, order: LineOrder, tie_lines: Sequence[str] | None
+) -> dict[str, np.ndarray]:
+    names = np.array([file.lines.names[code] for code in order.codes.tolist()], dtype=object)
+    types = np.array([file.lines.types[code] for code in order.codes.tolist()], dtype=object)
+    if tie_lines is not None:
+        unknown = sorted(set(tie_lines) - set(names.tolist()))
+        if unknown:
+            raise ParameterError("tie_lines", unknown[0], "is no line of this file")
+        types[:] = ["tie" if name in set(tie_lines) else "line" for name in names]
+    elif not (types == "tie").any():
+        ends = np.stack([order.start, order.start + order.size - 1], axis=1)
+        ends = ends if order.order is None else order.order[ends]
+        ties, why = guess_ties(spool.map("easting")[ends], spool.map("northing")[ends])
+        types[:] = np.where(ties, "tie", "line")
+        file.notes.append(why)
+    else:
+        file.notes.append("Ties are told from lines by their headers.")
+    return {"line_name": names, "line_type": types, "line_start": order.start, "line_size": order.size}
+
+
+def _write(
+    store: Path,
+    file: SurveyFile,
+    spool: Spool,
+    order: LineOrder,
+    lines: dict[str, np.ndarray],
+    attrs: dict[str, str],
+    tell: Progress,
+) -> None:
+    """Write metadata through xarray, then the points chunk by chunk in line-major order."""
+    count = int(order.size.sum())
+    chunk = min(CHUNK, count)
+    columns = [name for name in spool.names if name not in ("row", "time")]
+    template = {name: da.zeros(count, chunks=chunk, dtype=np.float64) for name in columns}
+    template["line_index"] = da.zeros(count, chunks=chunk, dtype=np.int32)
+    encoding: dict[str, dict[str, Any]] = {}
+    if "time" in spool.names:
+        template["time"] = da.zeros(count, chunks=chunk, dtype="datetime64[ns]")
+        encoding["time"] = {"units": TIME_UNITS, "calendar": "proleptic_gregorian", "dtype": "int64"}
+    survey = label_survey(template, lines, crs=file.positions.target, attrs=attrs)
+    for name in template:
+        # Encoding given here replaces a variable's own, so the link to its CRS is repeated.
+        grid_mapping = {k: v for k, v in survey[name].encoding.items() if k == "grid_mapping"}
+        encoding.setdefault(name, {}).update(compressors=(COMPRESSOR,), chunks=(chunk,), **grid_mapping)
+    survey.to_zarr(store, encoding=encoding, compute=False, zarr_format=3, consolidated=False, mode="w-")
+    # Chunks that hold only nulls are written too, so that a missing chunk is always a fault.
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        targets = {name: zarr.open_array(store / name, mode="r+") for name in template}
+        sources = {name: spool.map(name) for name in template if name != "line_index"}
+        line_index = np.repeat(np.arange(order.size.size, dtype=np.int32), order.size)
+        for start in range(0, count, chunk):
+            part = slice(start, min(start + chunk, count))
+            chosen = part if order.order is None else order.order[part]
+            for name, values in sources.items():
+                targets[name][part] = np.asarray(values[chosen])
+            targets["line_index"][part] = line_index[part]
+            tell("writing", part.stop, count)
+
+
+def _report(file: SurveyFile, survey: xr.Dataset, name: str, final: Path, begun: float) -> ImportReport:
+    from pipelines.mag.lines import line_spacing
+
+    geometry = line_spacing(survey)
+    easting, northing = survey["easting"].values, survey["northing"].values
+    ties = int((survey["line_type"].values == "tie").sum())
+    kept = survey.sizes["point"]
+    return ImportReport(
+        name=name,
+        folder=str(final),
+        source=file.source.path.name,
+        kind=file.source.kind,
+        rows_read=kept + file.refusals.total,
+        rows_kept=kept,
+        lines_skipped=file.skipped,
+        refusals=file.refusals,
+        columns=file.columns,
+        nulls={f"{channel}: {marker:g}": count for (channel, marker), count in file.nulled.items()},
+        crs_source=CRS.from_wkt(file.positions.source).name,
+        crs=CRS.from_wkt(file.positions.target or file.positions.source).name,
+        extent=(float(easting.min()), float(northing.min()), float(easting.max()), float(northing.max())),
+        lines=survey.sizes["line"] - ties,
+        ties=ties,
+        line_spacing=_known(geometry.spacing),
+        sampling=_known(geometry.sampling),
+        azimuth=_known(geometry.azimuth),
+        survey_date=survey.attrs.get("survey_date"),
+        notes=(*file.notes, *(n for n in file.positions.notes if n not in file.notes)),
+        suspicious=tuple(find_suspicions(survey)),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _manifest(path: Path, file: SurveyFile, store: Path, report: ImportReport) -> dict[str, Any]:
+    arrays = {
+        name: {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "chunks": list(array.chunks),
+            "chunk_count": array.nchunks,
+        }
+        for name, array in sorted(zarr.open_group(store, mode="r").arrays())
+    }
+    return {
+        "kind": KIND,
+        "name": report.name,
+        "source": {"file": path.name, "size": path.stat().st_size, "sha256": digest(path)},
+        "crs": file.positions.target,
+        "extent": list(report.extent),
+        "points": report.rows_kept,
+        "lines": report.lines,
+        "ties": report.ties,
+        "survey_date": report.survey_date,
+        "columns": report.columns.to_dict(),
+        "report": report.to_dict(),
+        "arrays": arrays,
+    }
+
+
+def _name_from(path: Path) -> str:
+    stem = re.sub(r"(\.(csv|txt|dat|xyz|nc|nc4|gz|xz|bz2))+$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100] or "survey"
+
+
+def _iso_date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ParameterError("survey_date", text, "must be an ISO date such as 1990-06-15") from None
+
+
+def _median_date(times: np.ndarray) -> str | None:
+    known = np.asarray(times)[:: max(1, times.size // SAMPLE)]
+    known = known[known != np.iinfo(np.int64).min]
+    if known.size == 0:
+        return None
+    return str(np.sort(known)[known.size // 2].astype("datetime64[ns]").astype("datetime64[D]"))
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _say_nothing(stage: str, done: int, total: int | None) -> None:
+    pass
