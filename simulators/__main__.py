@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from pipelines.errors import PipelineError
+from simulators.base_station import base_station
 from simulators.files import WRITERS, write_csv, write_xyz
 from simulators.instruments import Errors
 from simulators.scene import CRS, DATE, EXTENT, scene
-from simulators.survey import base_station, fly
+from simulators.survey import fly
 
 
 def main(arguments: list[str] | None = None) -> int:

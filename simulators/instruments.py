@@ -19,7 +19,7 @@ class Errors:
     noise : float
         Standard deviation of the magnetometer's white noise, nT; it stays in the corrected channel.
     lag : float
-        Seconds by which the sensor trails the position recorded with its reading.
+        Seconds by which the sensor trails the position recorded with its reading; whole samples of it.
     heading : float
         Amplitude of the heading error, nT.
     levelling : float

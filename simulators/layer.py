@@ -2,7 +2,8 @@ r"""Magnetic layers: susceptibility that varies from place to place between two 
 
 A layer carries what single bodies cannot, thousands of folded beds or the texture of the regolith,
 and costs the same for one bed as for a thousand. It is periodic and band limited by definition, so
-that its field is known without approximation at every height above it (Blakely, 1995, eq. 11.35):
+that its field is known without approximation at every height above it (Blakely, 1995,
+chapter 11):
 
 .. math::
 
@@ -13,6 +14,8 @@ Evaluated on a drape it is interpolated, to within `INTERPOLATION_ERROR` of its 
 
 References
 ----------
+Berrut, J.-P., & Trefethen, L. N. (2004). Barycentric Lagrange interpolation. SIAM Review, 46(3).
+https://doi.org/10.1137/S0036144502417715
 Blakely, R. J. (1995). Potential theory in gravity and magnetic applications.
 """
 

@@ -1,4 +1,9 @@
-"""Random surfaces: fractal noise on a periodic lattice, and terrain with exact lowest and highest points."""
+"""Random surfaces: fractal noise on a periodic lattice, and terrain with exact lowest and highest points.
+
+References
+----------
+Turcotte, D. L. (1997). Fractals and chaos in geology and geophysics (2nd ed.).
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,7 +76,7 @@ def fractal_noise(
     r"""Draw fractional Brownian noise with zero mean and unit standard deviation on *lattice*.
 
     White noise is coloured with :math:`|k|^{-(H+1)}` (the two-dimensional fBm of Hurst exponent
-    *H*; Turcotte, 1997, section 7.2), flattened below ``2 pi / longest`` and rolled off as a
+    *H*; Turcotte, 1997), flattened below ``2 pi / longest`` and rolled off as a
     Gaussian above ``2 pi / shortest``.
 
     Parameters

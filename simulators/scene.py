@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.conventions import parse_crs, require_projected
 from pipelines.errors import ParameterError
 from pipelines.mag.igrf import field_at
 from simulators.bodies import Block, Body, Intrusion, Lens, MainField, Remanence, anomaly_of_bodies
@@ -130,12 +131,15 @@ def scene(
     ParameterError
         If the extent is empty or too small, the cover is not positive, or the seed is not a whole
         number.
+    DataError
+        If the CRS is not projected in metres.
     """
     west, south, east, north = extent
     if min(east - west, north - south) < 2000.0:
         raise ParameterError("extent", extent, "must be west, south, east, north, at least 2 km each way")
     if not cover > 25.0:
         raise ParameterError("cover", cover, "must be more than 25 m: the regolith needs that much")
+    require_projected(parse_crs(crs))
     extent = (float(west), float(south), float(east), float(north))
     terrain = Terrain(seed, extent, float(lowest), float(highest))
     faults = draw_faults(seed, extent)

@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from pyproj import Transformer
 
-from pipelines.conventions import ATTRIBUTES, NANOTESLA, assign_crs, parse_crs
-from pipelines.errors import DataError, ParameterError
+from pipelines.conventions import ATTRIBUTES, NANOTESLA, assign_crs
+from pipelines.errors import ParameterError
 from pipelines.mag.igrf import igrf
+from simulators.base_station import geographic
 from simulators.flightpath import Leg, drape, follow, plan
 from simulators.instruments import (
-    BASE_NOISE,
     DAY,
     Errors,
     diurnal,
@@ -41,7 +40,6 @@ TAKE_OFF = 7.5  # hours, local solar time
 ENDURANCE = 4.5 * 3600.0  # seconds in the air, after which the next line waits for the next day
 TURN = 100.0  # seconds between lines
 FERRY = 900.0  # seconds from the airfield
-BASE_MARGIN = 600.0  # seconds for which the base station records before and after the flying
 
 LABELS: dict[str, dict[str, str]] = {
     "total_field": {"long_name": "Total field as recorded, uncorrected", "units": NANOTESLA},
@@ -50,6 +48,7 @@ LABELS: dict[str, dict[str, str]] = {
         "long_name": "Total-field anomaly of the scene, without any error",
         "units": NANOTESLA,
     },
+    "time": {"standard_name": "time", "long_name": "Time (UTC)"},
     "heading": {"long_name": "Direction flown, clockwise from grid north", "units": "degree"},
     "ground": {"long_name": "Elevation of the ground", "units": "m"},
     "flight": {"long_name": "Flight, one a day, counted from one", "units": "1"},
@@ -151,7 +150,7 @@ def fly(
         wander=errors.wander,
         rng=generator(seed, "wander"),
     )
-    longitude, latitude = _geographic(scene.crs, track.easting, track.northing)
+    longitude, latitude = geographic(scene.crs, track.easting, track.northing)
     take_off = ((TAKE_OFF - float(np.mean(longitude)) / 15.0) % 24.0) * 3600.0
     start, flight = _schedule(legs, speed, take_off)
     seconds = start[track.leg] + track.elapsed
@@ -178,105 +177,60 @@ def fly(
         "total_field_anomaly_true": true[now],
         "heading": track.heading[now],
         "ground": scene.terrain.elevation(track.easting[now], track.northing[now]),
+        "flight": flight[leg].astype(np.int32),
         **(parts if with_errors else {}),
     }
+    positions = {
+        "easting": track.easting[now],
+        "northing": track.northing[now],
+        "upward": track.upward[now],
+        "time": time[now],
+    }
+    simulation = {
+        "seed": seed,
+        "scene_seed": scene.seed,
+        **positive,
+        "line_azimuth": line_azimuth,
+        "date": day.isoformat(),
+        "lag_samples": lag,
+        "errors": asdict(errors),
+    }
+    return _labelled(legs, leg, positions, channels, simulation, scene.crs)
+
+
+def _labelled(
+    legs: list[Leg],
+    leg: np.ndarray,
+    positions: dict[str, np.ndarray],
+    channels: dict[str, np.ndarray],
+    simulation: dict[str, Any],
+    crs: str,
+) -> xr.Dataset:
+    """Put points, lines and provenance together as a survey of the house."""
     size = np.bincount(leg, minlength=len(legs)).astype(np.int64)
+    lines = {
+        "line_index": xr.Variable("point", leg.astype(np.int32), {"long_name": "Index of the line"}),
+        "line_name": ("line", np.array([x.name for x in legs])),
+        "line_type": ("line", np.array([x.kind for x in legs])),
+        "line_start": ("line", np.cumsum(size) - size),
+        "line_size": ("line", size),
+    }
+    seed, day = simulation["seed"], simulation["date"]
+    attributes = {
+        "Conventions": "CF-1.11",
+        "title": f"Simulated aeromagnetic survey, seed {seed}",
+        "source": f"simulated, seed {seed}",
+        "survey_date": day,
+        "history": f"{day} flown by simulators.survey over scene {simulation['scene_seed']}",
+        "comment": "Invented geology with known bodies; no such survey was ever flown.",
+        "simulation": json.dumps(simulation, sort_keys=True),
+    }
     survey = xr.Dataset(
-        {name: _on_points(name, values) for name, values in channels.items()}
-        | {
-            "flight": _on_points("flight", flight[leg].astype(np.int32)),
-            "line_index": xr.Variable("point", leg.astype(np.int32), {"long_name": "Index of the line"}),
-            "line_name": ("line", np.array([x.name for x in legs])),
-            "line_type": ("line", np.array([x.kind for x in legs])),
-            "line_start": ("line", np.cumsum(size) - size),
-            "line_size": ("line", size),
-        },
-        coords={
-            "easting": _on_points("easting", track.easting[now]),
-            "northing": _on_points("northing", track.northing[now]),
-            "upward": _on_points("upward", track.upward[now]),
-            "time": xr.Variable("point", time[now], {"standard_name": "time", "long_name": "Time (UTC)"}),
-        },
-        attrs={
-            "Conventions": "CF-1.11",
-            "title": f"Simulated aeromagnetic survey, seed {seed}",
-            "source": f"simulated, seed {seed}",
-            "survey_date": day.isoformat(),
-            "history": f"{day.isoformat()} flown by simulators.survey over scene {scene.seed}",
-            "comment": "Invented geology with known bodies; no such survey was ever flown.",
-            "simulation": json.dumps(
-                {
-                    "seed": seed,
-                    "scene_seed": scene.seed,
-                    **positive,
-                    "line_azimuth": line_azimuth,
-                    "date": day.isoformat(),
-                    "lag_samples": lag,
-                    "errors": asdict(errors),
-                },
-                sort_keys=True,
-            ),
-        },
+        {name: _on_points(name, values) for name, values in channels.items()} | lines,
+        coords={name: _on_points(name, values) for name, values in positions.items()},
+        attrs=attributes,
     )
-    return assign_crs(survey, scene.crs)
-
-
-def base_station(survey: xr.Dataset, *, interval: float = 1.0) -> xr.Dataset:
-    """Return what the base station recorded while *survey* was flown.
-
-    Parameters
-    ----------
-    survey : Dataset
-        Made by `fly`.
-    interval : float
-        Seconds between readings.
-
-    Returns
-    -------
-    Dataset
-        On ``time``: ``total_field`` (nT), the station's datum plus the diurnal variation plus its own
-        noise, from ten minutes before each day's first sample to ten after its last. The attribute
-        ``datum`` (nT) is the reading at zero variation: reading minus datum is what to subtract.
-
-    Raises
-    ------
-    DataError
-        If the survey was not made by `fly`.
-    """
-    if "simulation" not in survey.attrs:
-        raise DataError("attribute 'simulation'", None, "is missing; hand in a survey made by fly()")
-    seed = int(json.loads(survey.attrs["simulation"])["seed"])
-    midnight = np.datetime64(survey.attrs["survey_date"], "ns")
-    seconds = (survey["time"].values - midnight) / np.timedelta64(1, "s")
-    flights = survey["flight"].values
-    windows = [
-        np.arange(
-            np.floor(seconds[flights == f].min() - BASE_MARGIN),
-            seconds[flights == f].max() + BASE_MARGIN,
-            interval,
-        )
-        for f in np.unique(flights)
-    ]
-    when = np.concatenate(windows)
-    longitude, _ = _geographic(survey["spatial_ref"].attrs["crs_wkt"], survey["easting"], survey["northing"])
-    datum = float(np.round(survey["reference_field"].values.mean()))
-    noise = white_noise(seed, BASE_NOISE, when.size, "base station")
-    reading = datum + diurnal(seed, when, float(np.mean(longitude))) + noise
-    return xr.Dataset(
-        {
-            "total_field": (
-                "time",
-                reading,
-                {"long_name": "Total field at the base station", "units": NANOTESLA},
-            )
-        },
-        coords={"time": midnight + np.round(when * 1e9).astype("timedelta64[ns]")},
-        attrs={
-            "title": f"Base station of {survey.attrs['title']}",
-            "source": survey.attrs["source"],
-            "datum": datum,
-        },
-    )
+    return assign_crs(survey, crs)
 
 
 def _schedule(legs: list[Leg], speed: float, take_off: float) -> tuple[np.ndarray, np.ndarray]:
@@ -297,20 +251,16 @@ def _schedule(legs: list[Leg], speed: float, take_off: float) -> tuple[np.ndarra
     return np.array(starts), np.array(flights)
 
 
-def _geographic(crs: Any, easting: Any, northing: Any) -> tuple[np.ndarray, np.ndarray]:
-    transformer = Transformer.from_crs(parse_crs(crs), 4326, always_xy=True)
-    longitude, latitude = transformer.transform(np.asarray(easting), np.asarray(northing))
-    return longitude, latitude
-
-
 def _on_points(name: str, values: np.ndarray) -> xr.Variable:
     return xr.Variable("point", values, dict(LABELS.get(name) or ATTRIBUTES[name]))
 
 
 def _parse(date: datetime.date | str) -> datetime.date:
+    if isinstance(date, datetime.datetime):
+        return date.date()
     if isinstance(date, datetime.date):
         return date
     try:
         return datetime.date.fromisoformat(date)
     except (TypeError, ValueError) as error:
-        raise ParameterError("date", date, "must be an ISO date such as 2024-05-14") from error
+        raise ParameterError("date", date, f"must be an ISO date such as {DATE}") from error

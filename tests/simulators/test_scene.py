@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipelines.errors import ParameterError
+from pipelines.errors import DataError, ParameterError
 from pipelines.mag.forward import Prism, total_field_anomaly
 from simulators.bodies import Block, Intrusion, Lens, MainField, Remanence, anomaly_of_bodies, magnetisation
 from simulators.layer import CELL, INTERPOLATION_ERROR, Layer, layer_field
@@ -152,6 +154,17 @@ def test_faults_displace_what_lay_on_their_right_and_restoring_undoes_it():
     np.testing.assert_allclose(fault.restored(*moved), [easting, northing])
 
 
+metres = st.floats(-1e4, 1e4)
+
+
+@given(metres, metres, st.floats(0.0, 360.0), metres, metres, metres)
+def test_restoring_undoes_any_fault_off_its_own_plane(easting, northing, strike, slip, e, n):
+    fault = Fault(easting, northing, strike, slip)
+    place = np.array([e]), np.array([n])
+    if abs(fault.distance(*place)[0]) > 1e-6:
+        np.testing.assert_allclose(fault.restored(*fault.displaced(*place)), place, atol=1e-9)
+
+
 def test_beds_stay_within_their_susceptibilities_and_repeat_with_the_succession():
     beds = FoldedBeds(160.0, 3000.0, 600.0, 0.1, 50.0, (100.0, 200.0), (0.001, 0.05))
     values = beds.susceptibility(Lattice(EXTENT, CELL), 1, "beds")
@@ -239,3 +252,8 @@ def test_a_body_is_found_by_name_and_an_unknown_name_is_refused_with_those_known
     assert drawn.body(first.name) == first
     with pytest.raises(ParameterError, match=first.name):
         drawn.body("dyke-99z")
+
+
+def test_a_scene_in_degrees_is_refused():
+    with pytest.raises(DataError, match="projected"):
+        scene(crs="EPSG:4326")

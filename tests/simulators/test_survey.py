@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.interpolate import CubicSpline
 
 from pipelines.conventions import crs_of
@@ -15,13 +18,14 @@ from pipelines.formats.reader import open_survey_file
 from pipelines.mag.forward import Prism, total_field_anomaly
 from pipelines.mag.lines import line_spacing
 from simulators.__main__ import main
+from simulators.base_station import base_station
 from simulators.bodies import Block, magnetisation
 from simulators.files import write_csv, write_xyz
-from simulators.flightpath import drape
+from simulators.flightpath import _climbable, drape
 from simulators.instruments import Errors, diurnal
 from simulators.relief import Terrain
 from simulators.scene import Scene, scene
-from simulators.survey import ENDURANCE, base_station, fly
+from simulators.survey import ENDURANCE, fly
 
 EXTENT = (500_000.0, 7_000_000.0, 504_000.0, 7_003_000.0)
 WEST, SOUTH, EAST, NORTH = EXTENT
@@ -108,6 +112,20 @@ def test_the_drape_follows_gentle_ground_at_the_clearance(drawn):
     flown = fly(gentle, **LINES, errors=NONE)
     # 20 m of relief over kilometres: slopes of 1 %, and the drape is rounded over 100 m.
     np.testing.assert_allclose(flown["upward"] - flown["ground"], 80.0, atol=2.0)
+
+
+@given(arrays(float, (7, 9), elements=st.floats(0.0, 1000.0)), st.floats(0.5, 100.0), st.sampled_from([0, 1]))
+def test_a_climbable_surface_is_the_lowest_one_above_with_bounded_steps(surface, step, dimension):
+    climbable = _climbable(surface, step, dimension)
+    # Ramps reach 9 x 100 m on 1000 m: rounding of 1e-12.
+    assert np.all(climbable >= surface - 1e-9)
+    assert np.abs(np.diff(climbable, axis=dimension)).max() <= step + 1e-9
+    # The lowest: its definition by the largest cone, written out.
+    other = np.arange(surface.shape[dimension])
+    cone = step * np.abs(other[:, np.newaxis] - other)
+    moved = np.moveaxis(surface, dimension, 0)
+    expected = np.moveaxis((moved[np.newaxis] - cone[:, :, np.newaxis]).max(axis=1), 0, dimension)
+    np.testing.assert_allclose(climbable, expected, atol=1e-9)
 
 
 def test_flights_land_before_the_fuel_is_gone_and_one_is_flown_a_day(drawn):
