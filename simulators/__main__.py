@@ -22,6 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not out.name.endswith(WRITERS):
         print(f"{out}: the name must end in {', '.join(WRITERS)}", file=sys.stderr)
         return 2
+    for path in filter(None, (out, options.base, options.scene)):
+        if not path.parent.is_dir():
+            print(f"cannot write {path}: the folder {path.parent} does not exist", file=sys.stderr)
+            return 1
     try:
         drawn = scene(options.seed, extent=tuple(options.extent), crs=options.crs)
         survey = fly(
@@ -43,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"cannot write {error.filename or out}: {error.strerror}", file=sys.stderr)
+        print(f"cannot write {error.filename or out}: {error.strerror or error}", file=sys.stderr)
         return 1
     print(
         f"{out}: {survey.sizes['point']:,} points on {survey.sizes['line']} lines, "

@@ -336,6 +336,8 @@ def test_the_command_line_writes_survey_base_and_scene(tmp_path, capsys):
         (["out.csv", "--seed", "-3"], 2, "zero or positive"),
         (["out.csv", "--date", "yesterday"], 2, "ISO date"),
         (["out.csv", "--line-spacing", "0"], 2, "positive"),
+        (["nowhere/out.csv"], 1, "nowhere does not exist"),
+        (["out.csv", "--base", "nowhere/base.csv"], 1, "nowhere does not exist"),
     ],
 )
 def test_the_command_line_refuses_nonsense_in_words(tmp_path, monkeypatch, capsys, arguments, status, words):
