@@ -20,7 +20,7 @@ PLAUSIBLE = {
 SPIKE = 50.0  # times the median of the fourth differences: five times what Gaussian noise reaches in 1e6
 JUMP = 50.0  # times the median step along lines
 SHORTEST_JUMP = 500.0  # metres; gaps are ordinary, another place is not
-PIECE = 1 << 18
+REVERSALS = 0.01  # share of points; a line turns back where it was flown again, not on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,12 @@ def _positions(easting: np.ndarray, northing: np.ndarray, line: np.ndarray) -> l
             largest = float(np.nanmax(step)) / 1000
             problem = f"{jumps.size:,} jumps within lines, the largest of {largest:,.1f} km"
             found.append(Suspicion("position", problem, int(jumps.size), int(jumps[0]) + 1))
+    east, north = np.diff(easting), np.diff(northing)
+    back = (east[1:] * east[:-1] + north[1:] * north[:-1] < 0) & (line[2:] == line[:-2])
+    if back.sum() > REVERSALS * easting.size:
+        share = back.sum() / easting.size
+        problem = f"the way along lines turns back at {back.sum():,} points ({share:.1%}): are rows in order?"
+        found.append(Suspicion("position", problem, int(back.sum()), int(np.argmax(back)) + 1))
     return found
 
 

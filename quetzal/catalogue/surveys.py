@@ -26,6 +26,7 @@ from pipelines.formats.reader import SurveyFile, open_survey_file
 from pipelines.formats.refusals import Reason
 from pipelines.formats.report import ImportReport
 from pipelines.formats.survey import LineOrder, guess_ties, label_survey, line_order
+from pipelines.mag.lines import line_spacing
 from quetzal.catalogue.sealed import digest, read_manifest, sealed_directory, write_manifest
 from quetzal.catalogue.spool import Spool
 from quetzal.catalogue.tiles import write_tile_index
@@ -39,6 +40,9 @@ COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 TIME_UNITS = "nanoseconds since 1970-01-01"
 MAX_REFUSED = 0.01
 SAMPLE = 1_000_000  # positions looked at to choose a UTM zone
+# Length of the path in diagonals of the survey. Real lines, the turns between them included, cross a
+# survey some thousand times.
+MOST_CROSSINGS = 50_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Progress = Callable[[str, int, int | None], None]
@@ -290,10 +294,13 @@ def _write(
 
 
 def _report(file: SurveyFile, survey: xr.Dataset, name: str, final: Path, begun: float) -> ImportReport:
-    from pipelines.mag.lines import line_spacing
-
-    geometry = line_spacing(survey)
-    easting, northing = survey["easting"].values, survey["northing"].values
+    easting, northing = np.asarray(survey["easting"].values), np.asarray(survey["northing"].values)
+    west, south, east, north = (f(v) for f in (np.min, np.max) for v in (easting, northing))
+    spacing, sampling, azimuth = _geometry(
+        survey, easting, northing, float(np.hypot(east - west, north - south))
+    )
+    if spacing is None:
+        file.notes.append("The spacing of the lines could not be told from the positions.")
     ties = int((survey["line_type"].values == "tie").sum())
     kept = survey.sizes["point"]
     return ImportReport(
@@ -309,17 +316,32 @@ def _report(file: SurveyFile, survey: xr.Dataset, name: str, final: Path, begun:
         nulls={f"{channel}: {marker:g}": count for (channel, marker), count in file.nulled.items()},
         crs_source=CRS.from_wkt(file.positions.source).name,
         crs=CRS.from_wkt(file.positions.target or file.positions.source).name,
-        extent=(float(easting.min()), float(northing.min()), float(easting.max()), float(northing.max())),
+        extent=(float(west), float(south), float(east), float(north)),
         lines=survey.sizes["line"] - ties,
         ties=ties,
-        line_spacing=_known(geometry.spacing),
-        sampling=_known(geometry.sampling),
-        azimuth=_known(geometry.azimuth),
+        line_spacing=spacing,
+        sampling=sampling,
+        azimuth=azimuth,
         survey_date=survey.attrs.get("survey_date"),
         notes=(*file.notes, *(n for n in file.positions.notes if n not in file.notes)),
         suspicious=tuple(find_suspicions(survey)),
         seconds=time.monotonic() - begun,
     )
+
+
+def _geometry(
+    survey: xr.Dataset, easting: np.ndarray, northing: np.ndarray, diagonal: float
+) -> tuple[float | None, float | None, float | None]:
+    """Return spacing, sampling and azimuth of the lines, None where they cannot be told.
+
+    Points in no order along their lines make a path that crosses the survey once a point. Its lines
+    have no geometry, and looking for it would take gigabytes.
+    """
+    path = float(np.hypot(np.diff(easting), np.diff(northing)).sum())
+    if path > MOST_CROSSINGS * max(diagonal, 1.0):
+        return None, None, None
+    found = line_spacing(survey)
+    return _known(found.spacing), _known(found.sampling), _known(found.azimuth)
 
 
 def _manifest(path: Path, file: SurveyFile, store: Path, report: ImportReport) -> dict[str, Any]:
