@@ -291,7 +291,7 @@ def open_survey_file(
     if source.has_line_headers and "line" in given:
         raise ParameterError("line_column", given["line"], "cannot be, since LINE headers name the lines")
     decimal = source.layout.decimal if isinstance(source, TextSource) else "."
-    sample = {name: _numbers(cells, decimal) for name, cells in source.sample.items()}
+    sample = {name: _numbers(cells, decimal, nulls) for name, cells in source.sample.items()}
     found = map_columns(
         source.names,
         sample,
@@ -363,11 +363,14 @@ def _time(
     return plan, found.without(unused, "not needed for the time") if unused else found
 
 
-def _numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
-    """Sample cells as floats, or None if most of them are words."""
+def _numbers(cells: Sequence[str], decimal: str, nulls: Sequence[float] | None) -> np.ndarray | None:
+    """Sample cells as floats with nulls as NaN, or None if most of them are words."""
     read = [read_number(cell, decimal) for cell in cells]
     wordy = sum(reason is Reason.NOT_A_NUMBER for _, reason in read)
     known = sum(bool(cell) for cell in cells)
     if known and wordy > (1 - NUMERIC_SHARE) * known:
         return None
-    return np.array([value for value, _ in read], dtype=float)
+    values = np.array([value for value, _ in read], dtype=float)
+    values[np.isin(values, NULL_NUMBERS if nulls is None else list(nulls))] = np.nan
+    values[~(np.abs(values) < HUGE)] = np.nan
+    return values

@@ -12,6 +12,7 @@ NOT_A_TIME = np.datetime64("NaT", "ns")
 DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y")
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y")
 MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y")
+LEAST_SHARE = 0.5  # of the distinct dates in the sample
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
 _NULLS = {"", "*", "nan", "na", "null", "none", "-"}
 _SECONDS_A_DAY = 86_400.0
@@ -125,32 +126,38 @@ def is_null(word: str) -> bool:
 
 
 def _date_format(words: Sequence[str]) -> tuple[str | None, str]:
-    """Find the one format that reads all sample dates; return it, or why there is none."""
-    if _reads(words, None):
+    """Find the form that reads most sample dates; return it (None: ISO 8601), or why there is none.
+
+    Words that the form cannot read are bad cells of their rows; they do not cost the others their time.
+    """
+    if _share(words, None) >= LEAST_SHARE:
         return None, ""
     for form in DATE_FORMATS:
-        if _reads(words, form) or _reads(words, form + " %H:%M:%S"):
-            return form if _reads(words, form) else form + " %H:%M:%S", ""
-    day = [f for f in DAY_FIRST if _reads(words, f)]
-    month = [f for f in MONTH_FIRST if _reads(words, f)]
-    if day and month:
+        for whole in (form, form + " %H:%M:%S"):
+            if _share(words, whole) >= LEAST_SHARE:
+                return whole, ""
+    day = max(DAY_FIRST, key=lambda form: _share(words, form))
+    month = max(MONTH_FIRST, key=lambda form: _share(words, form))
+    best = max(_share(words, day), _share(words, month))
+    if best < LEAST_SHARE:
+        return None, f"Dates such as {words[0]} are in no known form; times are left out."
+    if _share(words, day) == _share(words, month):
         return None, f"Dates such as {words[0]} may be day or month first; times are left out."
-    if day or month:
-        return (day or month)[0], ""
-    return None, f"Dates such as {words[0]} are in no known form; times are left out."
+    return (day if _share(words, day) == best else month), ""
 
 
-def _reads(words: Sequence[str], form: str | None) -> bool:
-    for word in words:
-        try:
-            if form is None:
-                datetime.fromisoformat(word)
-                if len(word) == 8:  # 20210120 is read by its own format, with days checked alike
-                    return False
-            else:
-                datetime.strptime(word, form)  # noqa: DTZ007 (only whether it can be read matters)
-        except ValueError:
-            return False
+def _share(words: Sequence[str], form: str | None) -> float:
+    return sum(_reads(word, form) for word in words) / len(words)
+
+
+def _reads(word: str, form: str | None) -> bool:
+    try:
+        if form is None:
+            datetime.fromisoformat(word)
+            return len(word) != 8  # 20210120 has a format of its own
+        datetime.strptime(word, form)  # noqa: DTZ007 (only whether it can be read matters)
+    except ValueError:
+        return False
     return True
 
 
