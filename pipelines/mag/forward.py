@@ -235,7 +235,7 @@ def prism(coordinates: Coordinates, prisms: ArrayLike, magnetisations: ArrayLike
 
     Exact inside and outside; a point on a face gets the limit from outside. On an edge or a corner
     the true field is infinite: a finite number stands there and means nothing. Rounding grows as
-    the field of a cell fades: the relative error is about 1e-16 (distance / size)³.
+    the field of a cell fades: the relative error is about 1e-15 (distance / size)³.
 
     Parameters
     ----------

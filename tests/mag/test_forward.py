@@ -70,7 +70,7 @@ def test_the_normal_component_is_continuous_across_the_surface_of_a_sphere():
 
 def test_a_prism_far_away_is_a_dipole():
     # A cube has no quadrupole and its first correction is the hexadecapole: relative to the
-    # dipole about (half side / distance)^4 times a constant below 10; rounding 1e-16 (r / side)^3.
+    # dipole about (half side / distance)^4 times a constant below 10; rounding 1e-15 (r / side)^3.
     points = scattered(200, 1.0)
     points *= 4000.0 / np.linalg.norm(points, axis=0)
     near = stacked(prism(points, CUBE, OBLIQUE))
@@ -85,7 +85,7 @@ def test_a_prism_is_the_sum_of_its_parts():
     parts = [(*e, *n, *u) for e, n, u in itertools.product(*([(a, b), (b, c)] for a, b, c in cuts))]
     points = scattered(500, 800.0)
     whole, summed = stacked(prism(points, BRICK, OBLIQUE)), stacked(prism(points, parts, OBLIQUE))
-    # Each of nine prisms rounds at 1e-16 (r / size)^3 of its field: r < 1400, the smallest part 67 m.
+    # Each of nine prisms rounds at 1e-15 (r / size)^3 of its field: r < 1400, the smallest part 67 m.
     np.testing.assert_allclose(summed, whole, rtol=1e-10, atol=1e-11 * np.abs(whole).max())
 
 
