@@ -93,7 +93,7 @@ def draw_spectrum(
     figure = Figure(figsize=SIZE, facecolor=PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.1, 0.13, 0.87, 0.66))
-    figure.text(0.1, 0.965, title, size=12, weight="bold", color=INK, va="top")
+    figure.text(0.1, 0.965, title, size=12, weight="bold", color=INK, va="top", parse_math=False)
     axes.plot(wavenumber[shown], values[shown], color=HAIR, lw=1.0, zorder=2)
     axes.plot(wavenumber[shown], values[shown], ".", color=INK, ms=3.2, zorder=3)
     for number, segment in enumerate(segments):

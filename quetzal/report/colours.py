@@ -19,6 +19,8 @@ from pipelines.errors import ParameterError
 
 LEVELS = 512
 QUANTILES = 256
+FINEST = 1e-9  # of the range: knots closer than this are one
+TINY = 1e-290  # a range below it has no room for a slope in float64
 SAMPLE = 1_000_000  # cells the stretch is measured on
 
 # Ottosson (2020): linear sRGB to cone response, and its cube root to Oklab.
@@ -170,13 +172,17 @@ def stretch_of(
         places = np.concatenate([0.5 - places[:0:-1] / 2, 0.5 + places / 2])
     else:
         raise ParameterError("stretch", scale, "must be quantile, symmetric or linear")
-    if knots[-1] <= knots[0]:  # a constant grid: one colour, the middle one
-        width = max(abs(knots[0]) * 1e-6, 1e-12)
-        return Stretch(np.array([knots[0] - width, knots[0] + width]), np.array([0.0, 1.0]))
+    width = knots[-1] - knots[0]
+    if width <= 1e-12 * np.abs(knots).max() + TINY:  # a constant grid: one colour, the middle one
+        half = 1e-6 * abs(knots[0]) + 1e-9
+        return Stretch(np.array([knots[0] - half, knots[0] + half]), np.array([0.0, 1.0]))
     # Equal quantiles (a flat patch) would make the map ambiguous: each value keeps its mean place.
-    unique, start, count = np.unique(knots, return_index=True, return_counts=True)
+    steps = np.rint((knots - knots[0]) / width / FINEST)
+    _, start, count = np.unique(steps, return_index=True, return_counts=True)
     middle = (places[start] + places[start + count - 1]) / 2
     middle[0], middle[-1] = places[0], places[-1]
+    unique = knots[start]
+    unique[-1] = knots[-1]
     return Stretch(unique, middle)
 
 

@@ -4,7 +4,6 @@ Everything is placed in inches from the lower left corner, so that nothing colli
 survey's shape. matplotlib's object interface alone is used: no global state, safe in threads.
 """
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from pipelines.formats._export import written_aside
@@ -24,8 +25,8 @@ PAPER = "#ffffff"
 MAP_WIDTH, MAP_HEIGHT = 6.1, 6.6  # inches: the largest map
 LEFT, RIGHT, TOP, BOTTOM = 0.72, 1.18, 0.78, 1.18
 MINIMUM_WIDTH = 4.2  # inches of map, so that a title and a scale bar fit
+LOW = 2.0  # inches of map below which the furniture on its side does not fit
 KILOMETRES_FROM = 4000.0  # metres of extent
-CHARACTER = 0.56  # mean width of a character over its size, for wrapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Sheet:
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """Write at a place in inches."""
-        self.figure.text(x / self.size[0], y / self.size[1], text, **style)
+        # A dollar sign in a name is a dollar sign, not the start of a formula.
+        self.figure.text(x / self.size[0], y / self.size[1], text, parse_math=False, **style)
 
 
 def open_sheet(extent: Extent, title: str, subtitle: str = "", *, right: float = RIGHT) -> Sheet:
@@ -83,7 +85,7 @@ def open_sheet(extent: Extent, title: str, subtitle: str = "", *, right: float =
     width, height = extent.width * scale, extent.height * scale
     outer = max(width, MINIMUM_WIDTH)
     left = LEFT + (outer - width) / 2
-    lines = wrapped(title, 13, outer + right)
+    lines = wrapped(title, 13, outer + right - 0.15, "bold")
     top = TOP + 0.21 * (len(lines) - 1)
     size = (LEFT + outer + right, BOTTOM + height + top)
     figure = Figure(figsize=size, facecolor=PAPER)
@@ -136,11 +138,12 @@ def label_coordinates(axes: Axes, extent: Extent, *, size: float = 7.5, names: b
 def add_colour_bar(sheet: Sheet, stretch: Stretch, colour_map: str, units: str) -> None:
     """Draw the colour bar right of the map; ticks are values, at their places in the stretch."""
     left, bottom, width, height = sheet.frame
-    length = min(0.62 * height, 3.2) if height > 2.6 else 0.9 * (height - 0.75)
-    bar = sheet.add_axes(left + width + 0.2, bottom, 0.17, max(length, 0.8))
-    ticks = stretch.ticks(9 if length > 2.5 else 6)
+    # A low map gives its whole side to the bar, others leave the top to the north arrow.
+    length = max(height, 0.5) if _is_low(sheet) else min(0.62 * height, 3.2)
+    bar = sheet.add_axes(left + width + 0.2, bottom, 0.17, length)
+    ticks = stretch.ticks(int(np.clip(length / 0.3, 3, 9)))
     fill_colour_bar(bar, stretch, colour_map, ticks, size=7.5)
-    bar.set_title(units, size=8, color=QUIET, loc="left", pad=5)
+    bar.set_title(units, size=8, color=QUIET, loc="left", pad=5, parse_math=False)
 
 
 def fill_colour_bar(bar: Axes, stretch: Stretch, colour_map: str, ticks: np.ndarray, *, size: float) -> None:
@@ -158,9 +161,12 @@ def fill_colour_bar(bar: Axes, stretch: Stretch, colour_map: str, ticks: np.ndar
 
 
 def add_north_arrow(sheet: Sheet) -> None:
-    """Draw an arrow to grid north, right of the map at its top."""
+    """Draw an arrow to grid north: right of the map at its top, or of the foot under a low map."""
     left, bottom, width, height = sheet.frame
-    arrow = sheet.add_axes(left + width + 0.14, bottom + height - 0.55, 0.3, 0.55)
+    if _is_low(sheet):
+        arrow = sheet.add_axes(sheet.size[0] - 0.45, 0.1, 0.3, 0.55)
+    else:
+        arrow = sheet.add_axes(left + width + 0.14, bottom + height - 0.55, 0.3, 0.55)
     arrow.set(xlim=(-1, 1), ylim=(0, 3.67))
     arrow.set_axis_off()
     arrow.add_patch(Polygon([(0, 2.5), (-0.62, 0), (0, 0.6)], facecolor=INK, edgecolor=INK, lw=0.6))
@@ -172,7 +178,7 @@ def add_foot(sheet: Sheet, extent: Extent, crs_name: str, caption: str) -> None:
     """Draw the scale bar, and beside it the CRS and a caption in at most four lines."""
     width = sheet.frame[2]
     metres_per_inch = extent.width / width
-    length = round_length(0.3 * min(extent.width, MINIMUM_WIDTH * metres_per_inch))
+    length = round_length(0.3 * max(width, MINIMUM_WIDTH) * metres_per_inch)
     inches = length / metres_per_inch
     bar = sheet.add_axes(LEFT, 0.4, inches, 0.065)
     bar.set(xlim=(0, 4), ylim=(0, 1), xticks=[], yticks=[])
@@ -183,9 +189,14 @@ def add_foot(sheet: Sheet, extent: Extent, crs_name: str, caption: str) -> None:
     unit, divisor = ("km", 1000.0) if length >= 1000 else ("m", 1.0)
     for share, label in ((0, "0"), (0.5, f"{length / divisor / 2:g}"), (1, f"{length / divisor:g} {unit}")):
         sheet.text(LEFT + share * inches, 0.37, label, ha="center", va="top", size=7.5, color=INK)
-    room = sheet.size[0] - LEFT - inches - 0.75
+    room = sheet.size[0] - LEFT - inches - 0.75 - (0.4 if _is_low(sheet) else 0.0)
     lines = [line for text in (crs_name, caption) if text for line in wrapped(text, 7, room)][:5]
     sheet.text(LEFT + inches + 0.55, 0.6, "\n".join(lines), va="top", size=7, color=QUIET, linespacing=1.35)
+
+
+def _is_low(sheet: Sheet) -> bool:
+    """Whether the map is too low for a north arrow above the colour bar."""
+    return sheet.frame[3] < LOW
 
 
 def save(figure: Figure, path: Path | str, dpi: int) -> Path:
@@ -196,19 +207,38 @@ def save(figure: Figure, path: Path | str, dpi: int) -> Path:
     return final
 
 
-def wrapped(text: str, size: float, inches: float) -> list[str]:
-    """Break *text* into lines that fit *inches* at a font size in points."""
-    return textwrap.wrap(text, max(12, int(inches * 72 / (CHARACTER * size)))) or [""]
+def wrapped(text: str, size: float, inches: float, weight: str = "normal") -> list[str]:
+    """Break *text* into lines that fit *inches*, by the true width of its letters at *size* points."""
+    font = FontProperties(size=size, weight=weight)
+    room = inches * 72
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _width(longer, font) <= room:
+            lines[-1] = longer
+            continue
+        while len(word) > 1 and _width(word, font) > room:  # no place to break: cut
+            fits = next((n for n in range(len(word) - 1, 1, -1) if _width(word[:n], font) <= room), 1)
+            lines.append(word[:fits])
+            word = word[fits:]
+        lines.append(word)
+    return lines or [""]
+
+
+def _width(text: str, font: FontProperties) -> float:
+    """Width in points."""
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def round_length(metres: float) -> float:
-    """Return the largest 1, 2 or 5 times a power of ten not above *metres*."""
+    """Return the largest 1, 2, 3 or 5 times a power of ten not above *metres*."""
     power = 10.0 ** np.floor(np.log10(metres))
-    return float(max(u * power for u in (1, 2, 5) if u * power <= metres * (1 + 1e-9)))
+    return float(max(u * power for u in (1, 2, 3, 5) if u * power <= metres * (1 + 1e-9)))
 
 
 def tick_labels(ticks: np.ndarray) -> list[str]:
     """Label values with the fewest decimals that tell them apart, a true minus, thin thousands."""
+    ticks = np.asarray(ticks) + 0.0  # no minus before a zero
     decimals = _decimals(ticks)
     largest = float(np.max(np.abs(ticks), initial=0))
     if decimals > 5 or largest >= 1e7:

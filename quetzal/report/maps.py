@@ -19,6 +19,7 @@ from pipelines.errors import DataError
 from quetzal.report.colours import Scale, Stretch, Style, stretch_of, style_of
 from quetzal.report.layout import (
     INK,
+    LOW,
     PAPER,
     QUIET,
     Extent,
@@ -101,6 +102,21 @@ def draw_map(
     ParameterError
         If it has no finite cell, or a colour map or stretch is unknown.
     """
+    sheet = _compose_map(grid, title, colour_map, hillshade, stretch, lines, markers, caption, dpi)
+    return save(sheet.figure, path, dpi)
+
+
+def _compose_map(
+    grid: xr.DataArray,
+    title: str,
+    colour_map: str | None,
+    hillshade: bool,
+    stretch: Scale | Stretch | Literal["auto"],
+    lines: xr.Dataset | None,
+    markers: Sequence[Marker],
+    caption: str | None,
+    dpi: int,
+) -> Sheet:
     small, extent = _prepared(grid, dpi)
     style = _style(grid, colour_map, stretch)
     mapping = stretch if isinstance(stretch, Stretch) else stretch_of(small.values, style.scale, style.limits)
@@ -113,11 +129,16 @@ def draw_map(
     _add_markers(sheet.axes, markers)
     add_colour_bar(sheet, mapping, style.colour_map, str(grid.attrs.get("units", "")))
     _finish(sheet, extent, grid, caption if caption is not None else describe(grid, hillshade, style.scale))
-    return save(sheet.figure, path, dpi)
+    return sheet
 
 
 def draw_lines(survey: xr.Dataset, path: Path | str, *, title: str, dpi: int = DPI) -> Path:
     """Draw the flight lines of *survey*: where the aircraft flew, lines and ties apart."""
+    sheet = _compose_lines(survey, title)
+    return save(sheet.figure, path, dpi)
+
+
+def _compose_lines(survey: xr.Dataset, title: str) -> Sheet:
     x, y = survey["easting"].values, survey["northing"].values
     if x.size == 0:
         raise DataError("point", 0, "must hold points; a map of nothing cannot be drawn")
@@ -131,14 +152,14 @@ def draw_lines(survey: xr.Dataset, path: Path | str, *, title: str, dpi: int = D
     names = {"line": "flight line", "tie": "tie line"}
     shown = [(names[k] + ("s" if n != 1 else ""), LINE_COLOURS[k], n) for k, n in counts.items() if n]
     for row, (label, colour, count) in enumerate(shown):
-        y_text = bottom + height - 0.95 - 0.42 * row
+        y_text = bottom + height - (0.1 if height < LOW else 0.95) - 0.42 * row
         key = sheet.add_axes(left + width + 0.16, y_text, 0.24, 0.02)
         key.set_axis_off()
         key.set(xlim=(0, 1), ylim=(0, 1))
         key.add_line(Line2D([0, 1], [0.5, 0.5], color=colour, lw=1.6))
         sheet.text(left + width + 0.16, y_text - 0.05, f"{count} {label}", size=7.5, color=INK, va="top")
     _finish(sheet, outline, survey, describe(survey))
-    return save(sheet.figure, path, dpi)
+    return sheet
 
 
 def draw_sheet(
@@ -160,15 +181,15 @@ def draw_sheet(
     height = float(np.clip(width * extent.height / extent.width, 1.2, 4.5))
     width = height * extent.width / extent.height
     cell = (width + 1.15, height + 0.62)
-    size = (columns * cell[0] + 0.25, rows * cell[1] + 1.0)
+    size = (columns * cell[0] + 0.25, rows * cell[1] + 0.75)
     figure = Figure(figsize=size, facecolor=PAPER)
     FigureCanvasAgg(figure)
     sheet = Sheet(figure, figure.add_axes((0, 0, 0, 0), visible=False), size, (0, 0, 0, 0))
-    heading = wrapped(title, 13, size[0] - 0.6)[0]
+    heading = wrapped(title, 13, size[0] - 0.6, "bold")[0]
     sheet.text(0.45, size[1] - 0.2, heading, size=13, weight="bold", color=INK, va="top")
     for number, name in enumerate(found):
         row, column = divmod(number, columns)
-        left, bottom = 0.45 + column * cell[0], size[1] - 0.62 - (row + 1) * cell[1] + 0.3
+        left, bottom = 0.45 + column * cell[0], size[1] - 0.37 - (row + 1) * cell[1] + 0.3
         small, extent = _prepared(grids[name], round(dpi * 0.55))
         style = style_of(name)
         mapping = stretch_of(small.values, style.scale, style.limits)
@@ -178,7 +199,14 @@ def draw_sheet(
         sheet.text(left, bottom + height + 0.06, _long_name(grids[name]), size=8.5, color=INK, va="bottom")
         bar = sheet.add_axes(left + width + 0.1, bottom, 0.1, 0.86 * height)
         fill_colour_bar(bar, mapping, style.colour_map, mapping.ticks(5), size=6)
-        bar.set_title(str(grids[name].attrs.get("units", "")), size=6.5, color=QUIET, loc="left", pad=3)
+        bar.set_title(
+            str(grids[name].attrs.get("units", "")),
+            size=6.5,
+            color=QUIET,
+            loc="left",
+            pad=3,
+            parse_math=False,
+        )
     crs = crs_of(grids[found[0]])
     foot = "Coordinates in " + ("km" if max(extent.width, extent.height) >= 4000 else "m")
     foot += f", {crs.name}" if crs is not None else ", local"
@@ -257,7 +285,7 @@ def _add_markers(axes: Axes, markers: Sequence[Marker]) -> None:
         axes.plot(easting, northing, "o", ms=5, mfc=PAPER, mec=INK, mew=1.1, zorder=6)
         axes.annotate(
             label, (easting, northing), xytext=(5, 4), textcoords="offset points", size=8, color=INK,
-            path_effects=halo, zorder=7, annotation_clip=True,
+            path_effects=halo, zorder=7, annotation_clip=True, parse_math=False,
         )  # fmt: skip
 
 
