@@ -29,6 +29,7 @@ UV_VARIABLES = {  # by pip's own option
     "no-index": "UV_NO_INDEX",
     "cert": "SSL_CERT_FILE",
 }
+MOST_LINES_SHOWN = 20  # of a failed installer, which says why at its end
 QUIET_PIP = ("--quiet", "--no-input", "--disable-pip-version-check")
 
 
@@ -80,7 +81,8 @@ def install(python: Path, target: str, *, again: bool = False) -> None:
             if name == "pip":  # a convenience that must not fail the rest, without an index for instance
                 run([*command[:-2], "pip"], variables)
             return
-        failures.append(f"{output.rstrip()}\n\nThat step failed. The command was:\n  {_in_shell(command)}\n")
+        last = "\n".join(output.rstrip().splitlines()[-MOST_LINES_SHOWN:])
+        failures.append(f"{last}\n\nThat step failed. The command was:\n  {_in_shell(command)}\n")
     failures.append("Run it by hand to see why; then repeat what you typed, and the set-up is done again.")
     raise SetupError("\n".join(failures))
 
