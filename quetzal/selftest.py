@@ -18,11 +18,21 @@ BROWSER_PLACES = (  # where installers put them without telling the path
     r"C:\Program Files (x86)\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
+PLAYWRIGHT_FOLDERS = (
+    "~/.cache/ms-playwright",
+    "~/Library/Caches/ms-playwright",
+    "~/AppData/Local/ms-playwright",
+)
+PLAYWRIGHT_PROGRAMS = (
+    "chromium-*/chrome-linux*/chrome",
+    "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
+    "chromium-*/chrome-win*/chrome.exe",
+)
 HOW_TO_GET_A_BROWSER = (
-    "No Chromium or Chrome was found, so the browser tests will be skipped. To run them too:\n"
+    "No Chromium or Chrome was found, so the browser tests are skipped. To run them too:\n"
     "  Debian, Ubuntu   apt-get install chromium\n"
     "  macOS, Windows   install Google Chrome\n"
-    f"  anywhere else    set {BROWSER_VARIABLE} to the browser's program\n"
+    f"  anywhere else    playwright install chromium, or set {BROWSER_VARIABLE} to a browser's program\n"
 )
 MOST_PROCESSES = 8  # each holds a copy of the libraries, and a Dask cluster now and then
 
@@ -68,15 +78,20 @@ def run_tests(arguments: Sequence[str] = ()) -> int:
 def find_browser() -> Path | None:
     """Return the Chromium or Chrome that the browser tests drive, or None.
 
-    ``QUETZAL_CHROMIUM`` goes before the path and the usual places.
+    ``QUETZAL_CHROMIUM`` goes first, then the path, the usual places and Playwright's own download.
     """
     named = os.environ.get(BROWSER_VARIABLE)
     if named:
         return Path(named)
-    on_path = (shutil.which(name) for name in BROWSERS)
-    in_place = (place for place in BROWSER_PLACES if Path(place).is_file())
-    found = next(filter(None, (*on_path, *in_place)), None)
-    return Path(found) if found else None
+    candidates = [path for name in BROWSERS if (path := shutil.which(name))]
+    candidates += [place for place in BROWSER_PLACES if Path(place).is_file()]
+    if candidates:
+        return Path(candidates[0])
+    folders = [os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or "", *PLAYWRIGHT_FOLDERS]
+    downloads = (Path(folder).expanduser() for folder in folders if folder)
+    return next(
+        (path for d in downloads for program in PLAYWRIGHT_PROGRAMS for path in d.glob(program)), None
+    )
 
 
 def _in_parallel(arguments: Sequence[str]) -> list[str]:

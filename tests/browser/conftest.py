@@ -1,21 +1,19 @@
 """A real browser, off the internet: what a page asks of other hosts is left hanging and reported.
 
-Chromium is taken from ``QUETZAL_CHROMIUM``, the PATH, or Playwright's own download. Where there is
-none the tests skip, and say how to get one.
+The browser is the one that `quetzal.selftest` finds. Where there is none the tests skip, and say how
+to get one.
 """
 
 import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-VARIABLE = "QUETZAL_CHROMIUM"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from quetzal.selftest import HOW_TO_GET_A_BROWSER, find_browser
+
 FLAGS = (
     "--disable-gpu",
     "--disable-quic",
@@ -23,10 +21,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-dev-shm-usage",
     "--force-device-scale-factor=1",
-)
-HOW = (
-    "NO BROWSER: install one (`playwright install chromium`, or `apt-get install chromium`), "
-    f"or set {VARIABLE} to the program"
 )
 
 
@@ -39,23 +33,17 @@ class Watched:
     errors: list[str] = field(default_factory=list)
 
 
-def find_browser() -> str | None:
-    """Path of a Chromium, or None to let Playwright use its own."""
-    given = os.environ.get(VARIABLE)
-    return given or next((path for name in NAMES if (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A running Chromium."""
     sync = pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: pip install playwright")
     path = find_browser()
+    if path is None:
+        warnings.warn(HOW_TO_GET_A_BROWSER, stacklevel=1)
+        pytest.skip(HOW_TO_GET_A_BROWSER)
     # Chromium refuses to start its sandbox as root, as in a container.
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     with sync.sync_playwright() as playwright:
-        if path is None and not Path(playwright.chromium.executable_path).exists():
-            warnings.warn(HOW, stacklevel=1)
-            pytest.skip(HOW)
         browser = playwright.chromium.launch(
             executable_path=path, headless=True, args=[*FLAGS, *(["--no-sandbox"] if as_root else [])]
         )
