@@ -17,7 +17,7 @@ from pyproj.crs.coordinate_operation import TransverseMercatorConversion
 from pyproj.exceptions import CRSError
 
 from pipelines.conventions import geometry_of
-from pipelines.formats._export import written_aside
+from pipelines.formats.exporting import written_aside
 
 NAMESPACE = "http://www.geosoft.com/schema/geo"
 OGC_WKT = "ogc_wkt"  # our own attribute, for a CRS without an EPSG code

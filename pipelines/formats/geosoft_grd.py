@@ -21,7 +21,7 @@ import xarray as xr
 
 from pipelines.conventions import Geometry, assign_crs, crs_of, geometry_of, make_grid, parse_crs
 from pipelines.errors import DataError, FormatError
-from pipelines.formats._export import require_plain_grid, row_bands, written_aside
+from pipelines.formats.exporting import require_plain_grid, row_bands, written_aside
 from pipelines.formats.geosoft_crs import read_side_file, write_side_file
 from pipelines.formats.geosoft_header import COMPRESSED, HEADER_BYTES, ORDERS, Header, read_header
 

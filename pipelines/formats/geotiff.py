@@ -14,13 +14,14 @@ import rasterio
 import rioxarray
 import xarray as xr
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # what GDAL's own failures are raised as; not exported
 from rasterio.errors import RasterioError
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
 from pipelines.conventions import ATTRIBUTES, GRID_DIMS, assign_crs, crs_of, geometry_of
 from pipelines.errors import FormatError
-from pipelines.formats._export import require_plain_grid, row_bands, scratch_file, written_aside
+from pipelines.formats.exporting import require_plain_grid, row_bands, scratch_file, written_aside
 
 TILE = 512
 WRITABLE = {"float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32"}
@@ -99,8 +100,9 @@ def write_cog(grid: xr.DataArray, path: Path | str) -> Path:
                 target.update_tags(AREA_OR_POINT="Area")
                 target.update_tags(1, **_tags(grid))
             copy_raster(plain, aside, driver="COG", **COG_OPTIONS)
-        except RasterioError as error:
-            raise FormatError(final, f"GDAL could not write it: {error}") from error
+        except (RasterioError, CPLE_BaseError) as error:
+            problem = f"cannot be written (GDAL says: {error.__cause__ or error}); is the disk full?"
+            raise FormatError(final, problem) from error
     return final
 
 

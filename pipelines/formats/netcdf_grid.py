@@ -10,7 +10,7 @@ from pyproj import CRS
 
 from pipelines.conventions import ATTRIBUTES, GRID_DIMS, assign_crs, crs_of, geometry_of, parse_crs
 from pipelines.errors import DataError, FormatError
-from pipelines.formats._export import in_chunks, written_aside
+from pipelines.formats.exporting import in_chunks, written_aside
 
 CONVENTIONS = "CF-1.11"
 # How other programs call the two directions, where they do not say it by CF attributes.
@@ -62,7 +62,12 @@ def write_netcdf(data: xr.DataArray | xr.Dataset, path: Path | str, *, compress:
             variable, name in dataset.coords, name in grids and crs is not None, compress
         )
     with written_aside(path) as aside:
-        dataset.to_netcdf(aside, engine="netcdf4", format="NETCDF4")
+        try:
+            dataset.to_netcdf(aside, engine="netcdf4", format="NETCDF4")
+        except RuntimeError as error:
+            if not str(error).startswith("NetCDF:"):
+                raise  # a task's own error, not the library's
+            raise FormatError(path, f"cannot be written ({error}); is the disk full?") from error
     return Path(path)
 
 

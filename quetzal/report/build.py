@@ -15,7 +15,7 @@ from dask.base import compute
 
 from pipelines.conventions import GRID_DIMS, crs_of, geometry_of
 from pipelines.errors import DataError
-from pipelines.formats._export import in_chunks
+from pipelines.formats.exporting import in_chunks
 from pipelines.mag.lines import line_spacing
 from quetzal.report.charts import SPECTRUM_NAMES, DepthSegment, draw_spectrum
 from quetzal.report.maps import SHEET, draw_lines, draw_map, draw_sheet

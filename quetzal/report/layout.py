@@ -17,7 +17,7 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from pipelines.formats._export import written_aside
+from pipelines.formats.exporting import written_aside
 from quetzal.report.colours import Stretch, colour_table
 
 INK, QUIET, HAIR = "#1d1f21", "#5b6066", "#9aa0a6"

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import FormatError
-from pipelines.formats._export import written_aside
+from pipelines.formats.exporting import written_aside
 from quetzal.report.charts import DepthSegment
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from pipelines.formats._export import in_chunks
+from pipelines.formats.exporting import in_chunks
 from quetzal.report.colours import Stretch, colourise
 
 # Unit vector to the light: from the north-west (315°), 45° high. East, north, up.
