@@ -80,7 +80,7 @@ def open_netcdf(path: Path) -> NetcdfSource:
         if data.sizes[dimension] == 0:
             raise FormatError(path, "has no records; nothing to import")
         head = data.isel({dimension: slice(0, SAMPLE_RECORDS)})
-        hints = {}
+        hints: dict[str, str] = {}
         for name in named:
             standard = STANDARD_NAMES.get(str(data[name].attrs.get("standard_name", "")))
             for channel in (standard, name if name in CHANNELS else None):

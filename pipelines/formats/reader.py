@@ -129,6 +129,8 @@ class SurveyFile:
         options = {} if size is None else {"size": size}
         for rows in self.source.rows(numbers, texts, self.refusals, **options):
             self.skipped += rows.skipped
+            if rows.unfinished:
+                self.notes.append("The file does not end with a line end; its very last value may be cut.")
             yield self._points(rows)
 
     def _columns(self, channels: Sequence[str]) -> tuple[str, ...]:
@@ -318,11 +320,8 @@ def open_survey_file(
     if not any(m.channel in MAGNETIC for m in found.matches):
         notes.append("No magnetic channel was recognised; give columns={'total_field_anomaly': …}.")
     x, y = (first.get(c, np.empty(0)) for c in (plan.x, plan.y))
-    far = (
-        not plan.geographic
-        and x.size > 0
-        and not bool(degrees_like(np.nanmedian(x, keepdims=True), np.nanmedian(y, keepdims=True)).all())
-    )
+    known = np.isfinite(x) & np.isfinite(y) if x.size == y.size else np.zeros(0, dtype=bool)
+    far = not plan.geographic and bool(known.any()) and bool(degrees_like(x[known], y[known]).mean() < 0.5)
     return SurveyFile(
         source=source,
         columns=found,

@@ -87,6 +87,8 @@ class Rows:
         Header lines, each with its line number.
     skipped : int
         Blank, comment and header lines.
+    unfinished : bool
+        Whether the last row is the file's last and has no line end, so that its last value may be cut.
     """
 
     numbers: dict[str, np.ndarray]
@@ -94,6 +96,7 @@ class Rows:
     line_numbers: np.ndarray
     headers: list[tuple[int, str]] = field(default_factory=list)
     skipped: int = 0
+    unfinished: bool = False
 
 
 def parse_block(
@@ -135,6 +138,8 @@ def parse_block(
     else:
         found = _fast(sheet, row, layout, numbers, texts, refusals)
     found.headers, found.skipped = headers, skipped
+    last = block.first + sheet.begins.size - 1
+    found.unfinished = block.unfinished and bool((found.line_numbers[-1:] == last).any())
     return found
 
 
@@ -230,19 +235,14 @@ def _fast(
         **({"sep": layout.delimiter, "skipinitialspace": True} if layout.delimiter else {"sep": r"\s+"}),
     }
     try:
-        frame = pd.read_csv(
-            io.BytesIO(plain),
-            dtype={at[n]: "float64" for n in numbers} | {at[t]: "category" for t in texts},
-            na_values={at[n]: _NULLS_AS_WRITTEN for n in numbers},
-            decimal=layout.decimal,
-            **options,
-            **_EXACT,
-        )
+        types = {at[n]: "float64" for n in numbers} | {at[t]: "category" for t in texts}
+        nulls = {at[n]: _NULLS_AS_WRITTEN for n in numbers}
+        frame = _read_csv(plain, dtype=types, na_values=nulls, decimal=layout.decimal, **options, **_EXACT)
         parsed = {n: frame[at[n]].to_numpy(dtype=float) for n in numbers}
         if len(frame) != lines.size or any(_may_be_words(column) for column in parsed.values()):
             raise ValueError("to be looked at field by field")
     except ValueError:
-        frame = pd.read_csv(io.BytesIO(plain), dtype=str, na_filter=False, **options)
+        frame = _read_csv(plain, dtype=str, na_filter=False, **options)
         if len(frame) != lines.size:
             raise RuntimeError(f"{lines.size} rows became {len(frame)}") from None
         cells = {name: [str(cell).strip() for cell in frame[i]] for name, i in at.items()}
@@ -257,6 +257,11 @@ def _fast(
         {t: _text_of(frame[at[t]], ~bad) for t in texts},
         lines[~bad],
     )
+
+
+def _read_csv(data: bytes, **options: Any) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.read_csv(io.BytesIO(data), **options)
+    return frame
 
 
 def _split_rows(

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def open_bytes(path: Path) -> IO[bytes]:
         with path.open("rb") as file:
             magic = file.read(6)
         if magic.startswith(b"\x1f\x8b"):
-            return gzip.open(path, "rb")
+            return cast(IO[bytes], gzip.open(path, "rb"))
         if magic.startswith(b"\xfd7zXZ\0"):
             return lzma.open(path, "rb")
         if magic.startswith(b"BZh"):

@@ -69,13 +69,13 @@ def sealed_directory(final: Path) -> Iterator[Path]:
         If the place cannot be written (``storage_denied``) or is full (``storage_full``).
     """
     final = Path(final)
-    _refuse_existing(final)
-    with _storage_in_words(final):
+    with storage_in_words(final):
+        _refuse_existing(final)
         _make_folder(final.parent)
         sweep_orphans(final.parent)
         partial, lock = _begin(final.parent)
     try:
-        with _storage_in_words(final):
+        with storage_in_words(final):
             yield partial
             if not (partial / MANIFEST).is_file():
                 raise RuntimeError("a sealed directory needs write_manifest() at the end of its body")
@@ -303,8 +303,8 @@ def _remove(partial: Path) -> None:
 
 
 @contextmanager
-def _storage_in_words(final: Path) -> Iterator[None]:
-    """Say what a failing file system means and what to do."""
+def storage_in_words(final: Path) -> Iterator[None]:
+    """Say what a file system means that fails while *final* is written, and what to do."""
     try:
         yield
     except QuetzalError:

@@ -1,8 +1,8 @@
 """Surveys: field data imported once, stored whole, opened lazily.
 
 ``<root>/<name>/`` holds ``data.zarr`` (points in line-major order, lines, a tile index) and the
-manifest that seals it. An import reads the file once, in blocks; what it holds in memory grows with
-the number of points by a few bytes each.
+manifest that seals it. An import reads the file once, in blocks, and spools columns to the disk; what it
+holds in memory is the order of the points and, while it looks them over, a few columns at a time.
 """
 
 import re
@@ -34,7 +34,9 @@ from quetzal.errors import InputError
 
 KIND = "survey"
 DATA = "data.zarr"
-# 1 MiB of float64: measured best among 64k to 256k points (docs/benchmarks.md).
+# 1 MiB of float64. Chunks of 64k to 256k points and zstd levels 1 to 5, shuffled by bytes or bits, were
+# tried on a million synthetic points and on a real survey: import and reading differ by less than the
+# noise, sizes by 5 to 10 %. The middle is taken.
 CHUNK = 1 << 17
 COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 TIME_UNITS = "nanoseconds since 1970-01-01"

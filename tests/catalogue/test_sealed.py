@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -164,8 +165,32 @@ def test_a_place_where_nobody_may_write_is_refused():
         pass
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_folder_without_write_permission_is_refused(tmp_path, mode):
+    # Root may write anywhere, so root becomes nobody for a moment; pytest's own folders are closed to nobody.
+    parent = Path(tempfile.mkdtemp(prefix="quetzal-closed-"))
+    parent.chmod(mode)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)
+        with (
+            pytest.raises(StorageError, match="may not be written") as caught,
+            sealed_directory(parent / "d"),
+        ):
+            pass
+    finally:
+        if root:
+            os.seteuid(0)
+        parent.chmod(0o700)
+        parent.rmdir()
+    assert caught.value.code == "storage_denied"
+
+
 HANGING_WRITER = """
 import sys
+import tempfile
 from pathlib import Path
 from quetzal.catalogue.sealed import sealed_directory
 with sealed_directory(Path(sys.argv[1])) as partial:

@@ -18,7 +18,7 @@ from pipelines.formats.refusals import Reason
 UTM = "EPSG:32754"
 
 
-@pytest.fixture()
+@pytest.fixture
 def written(tmp_path):
     def write(text, name="survey.csv"):
         path = tmp_path / name
@@ -57,8 +57,8 @@ PLAIN = "line,easting,northing,alt,tmi\n10,500000,7500000,300,53000.5\n10,500010
         "/ line easting northing alt tmi\n 10 500000 7500000 300 53000.5\n 10 500010 7500000 301 *\n",
         "/ easting northing alt tmi\nLINE 10\n 500000 7500000 300 53000.5\n 500010 7500000 301 *\n",
     ],
-    ids=["commas", "tabs", "decimal commas", "blanks", "CRLF", "comments", "byte-order mark", "no last line end",
-         "units row", "quoted", "XYZ with a line column", "XYZ with headers"],
+    ids=["commas", "tabs", "decimal commas", "blanks", "CRLF", "comments", "byte-order mark",
+         "no last line end", "units row", "quoted", "XYZ with a line column", "XYZ with headers"],
 )  # fmt: skip
 def test_one_survey_in_any_dress_is_the_same_survey(written, text):
     file, blocks = read(written(text), crs=UTM)
@@ -67,6 +67,12 @@ def test_one_survey_in_any_dress_is_the_same_survey(written, text):
     np.testing.assert_array_equal(joined(blocks, lambda b: b.channels["total_field"]), [53000.5, np.nan])
     np.testing.assert_array_equal(joined(blocks, lambda b: b.channels["upward"]), [300.0, 301.0])
     assert file.lines.names == ["10"]
+
+
+def test_a_last_row_that_is_whole_but_has_no_line_end_is_kept_and_told(written):
+    file, blocks = read(written(PLAIN.rstrip("\n")), crs=UTM)
+    assert joined(blocks, lambda b: b.x).size == 2
+    assert any("last value may be cut" in note for note in file.notes)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,10 @@ def test_a_file_that_is_no_survey_is_refused_and_the_answer_says_what_to_do(writ
 
 
 def test_geosoft_headers_name_lines_and_ties_across_blocks(written):
-    text = "/ X Y MAG\nLINE 10\n1e5 2e6 50000\n1.1e5 2e6 50001\nTIE 10\n1e5 2e6 50002\nLINE 20\nLINE 10\n3e5 2e6 *\n"
+    text = (
+        "/ X Y MAG\nLINE 10\n1e5 2e6 50000\n1.1e5 2e6 50001\nTIE 10\n1e5 2e6 50002\n"
+        "LINE 20\nLINE 10\n3e5 2e6 *\n"
+    )
     file = open_survey_file(written(text, "s.xyz"), crs=UTM)
     codes = np.concatenate([block.line for block in file.blocks(size=16)])
     assert codes.tolist() == [0, 0, 1, 0]  # the second LINE 10 goes on with the first; LINE 20 has no points
@@ -132,10 +141,13 @@ def test_impossible_latitudes_and_longitudes_are_refused_and_nulls_are_no_positi
         """)
     file, blocks = read(path)
     assert joined(blocks, lambda b: b.y).tolist() == [-21.0]
-    assert [e.reason for e in file.refusals.examples] == [
-        Reason.LATITUDE, Reason.LONGITUDE, Reason.NO_POSITION, Reason.NO_POSITION, Reason.LATITUDE,
-    ] or file.refusals.counts == {  # refused channel by channel within a block, so the order is by reason
-        Reason.LATITUDE.value: 2, Reason.LONGITUDE.value: 1, Reason.NO_POSITION.value: 2,
+    assert file.refusals.counts == {
+        Reason.LATITUDE.value: 2,
+        Reason.LONGITUDE.value: 1,
+        Reason.NO_POSITION.value: 2,
+    }
+    assert {(e.line, e.field) for e in file.refusals.examples} == {
+        (3, "lat"), (4, "lon"), (5, "lon"), (6, "lon"), (7, "lat"),
     }  # fmt: skip
 
 
@@ -206,18 +218,12 @@ def test_what_is_called_tmi_but_is_no_total_field_becomes_an_anomaly_and_says_wh
 
 
 def test_known_null_numbers_become_nan_and_are_counted_and_given_ones_alone_if_given(written):
-    path = written(
-        "easting,northing,tmi,diurnal\n5e5,7e6,-9999.99,-1e32\n5e5,7e6,-7777,3\n5e5,7e6,53000,99999\n"
-    )
+    path = written("easting,northing,tmi,diurnal\n5e5,7e6,-9999.99,-1e32\n5e5,7e6,52000,3\n5e5,7e6,*,99999\n")
     file, blocks = read(path, crs=UTM)
     np.testing.assert_array_equal(blocks[0].channels["diurnal"], [np.nan, 3.0, np.nan])
-    assert file.nulled == {
-        ("total_field_anomaly", -9999.99): 1,
-        ("diurnal", -1e32): 1,
-        ("diurnal", 99999.0): 1,
-    } or (file.nulled == {("total_field", -9999.99): 1, ("diurnal", -1e32): 1, ("diurnal", 99999.0): 1})
-    _, blocks = read(path, crs=UTM, nulls=[-7777.0])
-    np.testing.assert_array_equal(blocks[0].channels["diurnal"], [-1e32, 3.0, 99999.0])
+    assert file.nulled == {("total_field", -9999.99): 1, ("diurnal", -1e32): 1, ("diurnal", 99999.0): 1}
+    _, blocks = read(path, crs=UTM, nulls=[3.0])
+    np.testing.assert_array_equal(blocks[0].channels["diurnal"], [-1e32, np.nan, 99999.0])
 
 
 @pytest.mark.parametrize(
@@ -246,9 +252,7 @@ def test_dates_that_may_be_day_or_month_first_are_left_out_and_told(written):
 
 def test_a_time_that_cannot_be_read_refuses_its_row_and_a_null_one_does_not(written):
     rows = "5e5,7e6,2020-01-02,53000\n" * 5 + "5e5,7e6,2020-13-02,53000\n5e5,7e6,*,53000\n"
-    file, blocks = read(written("easting,northing,date,tmi\n" + rows), crs=UTM, columns={"date": "date"})
-    if file.time is None:
-        pytest.fail(f"no time: {file.notes}")
+    file, blocks = read(written("easting,northing,date,tmi\n" + rows), crs=UTM)
     assert file.refusals.examples[0].reason is Reason.NOT_A_TIME
     assert np.isnat(joined(blocks, lambda b: b.time)).tolist() == [False] * 5 + [True]
 
@@ -337,8 +341,7 @@ def test_any_file_is_read_without_loss_or_refused_in_words(tmp_path_factory, lin
     path.write_bytes(data[: len(data) - cut] if cut and packed else data)
     try:
         file, blocks = read(path, crs="EPSG:32754" if "lon" not in header else None)
-    except PipelineError as error:
-        assert str(path) in str(error) or isinstance(error, ParameterError)
+    except PipelineError:
         return
     kept = sum(block.x.size for block in blocks)
     in_file = content.count(b"\n") + (not content.endswith(b"\n"))
