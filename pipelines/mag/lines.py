@@ -13,7 +13,8 @@ import xarray as xr
 
 from pipelines.errors import DataError
 
-CHORD_STEPS = 4  # a direction is read over four samples, which hides the jitter of single positions
+STRIDES = (2, 4, 8, 16, 32, 64, 128)  # samples a chord may span
+BALLISTIC = 1.9  # twice the samples, (nearly) twice the way: the jitter of positions no longer counts
 GAP_FACTOR = 10.0  # a step ten times the usual one was not flown: the line has a gap there
 ALONG = np.radians(30.0)  # half-width of the fan of azimuths that counts as running along the lines
 TRANSECTS = 256
@@ -30,7 +31,7 @@ class LineGeometry:
         Median distance between neighbouring parallel lines, metres; NaN where no two lines run side
         by side.
     sampling : float
-        Median distance between successive points of a line, metres; NaN if no line has two points.
+        Way made along a line from one point to the next, median, metres; NaN if no line moves.
     azimuth : float
         Direction of the lines, degrees clockwise from grid north, in [0, 180); NaN as above.
     tie_spacing : float
@@ -102,12 +103,10 @@ def measure_lines(
     easting, northing = easting[order], northing[order]
     # The mean position is taken off so that products of UTM coordinates lose no digits.
     x, y = easting - easting.mean(), northing - northing.mean()
-    steps = np.hypot(np.diff(x), np.diff(y))[np.diff(line) == 0]
-    steps = steps[steps > 0]
-    if steps.size == 0:
+    stride, sampling = _stride(x, y, line)
+    if np.isnan(sampling):
         return nothing
-    sampling = float(np.median(steps))
-    chords = _chords(x, y, line, size, limit=GAP_FACTOR * sampling)
+    chords = _chords(x, y, line, size, stride, limit=GAP_FACTOR * sampling)
     if chords.length.size == 0:
         return nothing
     azimuth = _dominant_azimuth(chords, ~declared_tie)
@@ -148,12 +147,43 @@ class _Chords:
         return _Chords(self.x0[chosen], self.y0[chosen], self.x1[chosen], self.y1[chosen], self.line[chosen])
 
 
-def _chords(x: np.ndarray, y: np.ndarray, line: np.ndarray, size: np.ndarray, limit: float) -> _Chords:
-    """Cut every line into chords of `CHORD_STEPS` steps (single steps on short lines), gaps left out."""
+def _stride(x: np.ndarray, y: np.ndarray, line: np.ndarray) -> tuple[int, float]:
+    """Samples that a chord must span to show the line's direction, and the way made by one sample.
+
+    Single steps of a densely sampled, jittery track point anywhere and are longer than the way made.
+    """
+    reach, stride = _median_displacement(x, y, line, 1), 1
+    sampling = reach
+    for longer in STRIDES:
+        further = _median_displacement(x, y, line, longer)
+        if np.isnan(further):
+            break
+        ratio = further / reach if reach > 0 else np.inf
+        reach, stride = further, longer
+        if ratio >= BALLISTIC and longer >= 4:
+            break
+    if stride > 1 and reach > 0:
+        sampling = min(sampling, reach / stride) if sampling > 0 else reach / stride
+    return stride, sampling if sampling > 0 else float("nan")
+
+
+def _median_displacement(x: np.ndarray, y: np.ndarray, line: np.ndarray, stride: int) -> float:
+    """Median distance between points *stride* samples apart in a line; NaN on lines too short for it."""
+    same = line[stride:] == line[:-stride]
+    if np.count_nonzero(same) < max(1, line.size // 2):
+        return float("nan")
+    moved = np.hypot(x[stride:] - x[:-stride], y[stride:] - y[:-stride])[same]
+    return float(np.median(moved))
+
+
+def _chords(
+    x: np.ndarray, y: np.ndarray, line: np.ndarray, size: np.ndarray, stride: int, limit: float
+) -> _Chords:
+    """Cut every line into chords of *stride* steps (fewer on short lines), gaps left out."""
     within = np.arange(line.size) - np.repeat(np.cumsum(size) - size, size)
-    stride = np.where(size >= 4 * CHORD_STEPS, CHORD_STEPS, 1)[line]
+    own = np.clip(size // 4, 1, stride)[line]
     last = within == size[line] - 1
-    keep = np.flatnonzero((within % stride == 0) | last)
+    keep = np.flatnonzero((within % own == 0) | last)
     begin, end = keep[:-1], keep[1:]
     usable = line[begin] == line[end]
     begin, end = begin[usable], end[usable]

@@ -95,6 +95,21 @@ def test_one_polyline_that_walks_to_and_fro_is_understood():
     assert found.spacing == pytest.approx(25.0, abs=0.1)
 
 
+def test_positions_that_jitter_more_than_they_advance_still_show_their_lines():
+    rng = np.random.default_rng(1)
+    lines = []
+    for i in range(40):
+        along = np.arange(0.0, 4_000.0)
+        lines.append(turned(along, 100.0 * i + rng.normal(0, 3, along.size), 90.0))
+    found = line_spacing(survey_of(lines))
+    # A chord's end jitters by 3 m, a gap between lines by 3 sqrt(2); the median of some 10 000 gaps
+    # (a tenth of them independent) by 1.25 * 4.2 / sqrt(1000) = 0.17 m; three of them are allowed.
+    assert found.spacing == pytest.approx(100.0, abs=0.5)
+    assert found.azimuth == pytest.approx(90.0, abs=0.2)
+    # Over 32 samples the jitter lengthens the way by 4.2**2 / (2 * 32**2) = 0.9 %.
+    assert found.sampling == pytest.approx(1.0, rel=0.05)
+
+
 def test_a_single_line_has_a_sampling_but_no_spacing():
     found = line_spacing(survey_of(parallel(count=1)))
     assert found.sampling == pytest.approx(10.0, abs=1e-5)
