@@ -148,7 +148,7 @@ class _Chords:
 
 
 def _stride(x: np.ndarray, y: np.ndarray, line: np.ndarray) -> tuple[int, float]:
-    """Samples that a chord must span to show the line's direction, and the way made by one sample.
+    """Find how many samples a chord must span to show the line's direction, and the way made by one.
 
     Single steps of a densely sampled, jittery track point anywhere and are longer than the way made.
     """

@@ -1,0 +1,379 @@
+"""`mag.grid`: a survey's line data to a regular grid, every choice stated.
+
+What is proportional to the points is done at once: positions and one channel are read, reduced by
+blocks, and the cell size, heights, depth and damping are chosen. The solve, the long part, is one
+task: it runs at once for a survey in memory, and is a Dask task for any other.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.delayed import delayed
+from pydantic import Field
+
+from pipelines.conventions import ATTRIBUTES, Geometry, crs_of, make_grid, require_projected
+from pipelines.errors import DataError, ParameterError
+from pipelines.mag.blockreduce import Blocks, block_reduce
+from pipelines.mag.choices import ATTRIBUTE, Choice, to_attribute
+from pipelines.mag.coverage import distance_to_data
+from pipelines.mag.cross_validation import FALLBACK, choose_layer
+from pipelines.mag.equivalent_sources import MINIMUM_POINTS, fit_layer
+from pipelines.mag.lines import LineGeometry, line_spacing
+from pipelines.mag.minimum_curvature import fit_minimum_curvature
+from pipelines.registry import Cost, Labelled, pipeline
+
+CELLS_PER_SPACING = 4  # resampling a layer's field from such cells costs 0.5 % of it, see `grid_survey`
+BLOCKS_PER_CELL = 2  # averaging over half a cell bends a peak a quarter as much as over a whole one
+REACH = 1.25  # line spacings: one missing line is bridged, wander included; two are a gap
+TIDY = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+MAXIMUM_CELLS = 20_000_000
+TENSION = 0.25  # what Smith & Wessel (1990) advise for potential fields
+PREFERRED = ("total_field_anomaly", "total_field")
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def grid_cost(datasets: Mapping[str, Labelled], parameters: Any) -> Cost:
+    """Estimate what gridding takes from the count of points and, if given, the size of the cells."""
+    survey = next(iter(datasets.values()))
+    points = float(survey.sizes["point"])
+    cells = points
+    if getattr(parameters, "cell_size", None):
+        area = float(np.prod([np.ptp(survey[axis].values) for axis in ("easting", "northing")]))
+        cells = area / parameters.cell_size**2
+    return Cost(cpu_seconds=1.0 + 5e-6 * points + 1e-5 * cells, memory_bytes=2e8 + 120 * points + 250 * cells)
+
+
+@pipeline("mag.grid", version="1", cost=grid_cost)
+def grid_survey(
+    survey: xr.Dataset,
+    *,
+    channel: str | None = None,
+    cell_size: Positive | None = None,
+    method: Literal["harmonic", "minimum_curvature"] = "harmonic",
+    upward: float | None = None,
+    depth: Positive | None = None,
+    damping: Positive | None = None,
+    tension: Annotated[float, Field(ge=0, lt=1)] = TENSION,
+    block: Literal["mean", "median"] = "mean",
+    max_distance: Positive | None = None,
+    mask: bool = True,
+    margin: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    """Grid a channel of a survey, its points taken at their true positions and heights.
+
+    Parameters
+    ----------
+    survey : Dataset
+        Line data of the house. Points where the channel is NaN are left out.
+    channel : str, optional
+        By default ``total_field_anomaly``, else ``total_field``, else the only channel there is.
+    cell_size : float, optional
+        Metres; by default a quarter of the line spacing, rounded down to a tidy number. (Read off
+        such cells by cubic rows, the field of a layer one spacing deep changes by 0.2 % of its rms;
+        off a third of the spacing by 0.6 %.)
+    method : {"harmonic", "minimum_curvature"}
+        ``harmonic`` explains the data by sources below the survey (`equivalent_sources`): it honours
+        drape and knows how fields change with height. ``minimum_curvature`` bends a thin plate
+        through them (`minimum_curvature`): for any smooth quantity, heights ignored.
+    upward : float, optional
+        Height of the grid, metres; by default the survey's median. Only ``harmonic`` uses it.
+    depth : float, optional
+        Depth of the layer below the lowest datum, metres; by default chosen by leaving lines out.
+    damping : float, optional
+        Noise-to-signal variance of the layer's fit; by default chosen by leaving lines out.
+    tension : float
+        Tension of the plate, 0 to 1, for ``minimum_curvature``.
+    block : {"mean", "median"}
+        How points are reduced in blocks of half a cell; the median ignores spikes.
+    max_distance : float, optional
+        Cells farther than this from any datum hold no data, metres; by default 1.25 line spacings,
+        which bridges one missing line and not two.
+    mask : bool
+        Whether to put NaN there; otherwise the layer's own continuation is left in the gaps.
+    margin : int
+        Cells added on every side.
+
+    Returns
+    -------
+    Dataset
+        The channel and ``line_distance`` (metres to the nearest datum). Attributes hold
+        ``max_distance``, ``points_without_value`` and, as JSON, the ``choices`` made. The scalar
+        variables ``fit_misfit`` (in the channel's units), ``fit_iterations`` and ``fit_converged``
+        say how the fit went.
+
+    Raises
+    ------
+    DataError
+        If there are too few valid points or no line spacing to take the defaults from.
+    ParameterError
+        If the channel does not exist, the grid would have more than 2e7 cells, or *upward* is not
+        above the layer.
+    """
+    require_projected(crs_of(survey))
+    points = _read_points(survey, channel)
+    choices = list(points.choices)
+    lines = line_spacing(survey)
+    spacing, cell = _cell_size(lines, cell_size, choices)
+    geometry = _grid_geometry(points, cell, margin)
+    size = cell / BLOCKS_PER_CELL
+    blocks = block_reduce(
+        points.easting, points.northing, points.value, upward=points.upward, size=size, statistic=block
+    )
+    choices.append(
+        Choice("block", f"{block} over {size:g} m", f"half a cell; {len(blocks):,} blocks hold data")
+    )
+    if len(blocks) < MINIMUM_POINTS:
+        raise DataError("blocks", len(blocks), f"must be at least {MINIMUM_POINTS}; give a smaller cell_size")
+    if method == "harmonic":
+        height = _height(points, upward, choices)
+        chosen = _layer(points, lines, spacing, size, depth, damping, choices)
+        solve: Harmonic | MinimumCurvature = Harmonic(geometry, height, *chosen)
+    else:
+        solve = MinimumCurvature(geometry, tension)
+        choices.append(Choice("tension", tension, "of the plate, after Smith and Wessel (1990)"))
+    reach = max_distance or _reach(spacing, choices)
+    lazy = not survey[points.channel].variable._in_memory
+    return _assemble(survey, points, blocks, solve, reach, lazy=lazy, mask=mask).assign_attrs(
+        {ATTRIBUTE: to_attribute(choices), "max_distance": reach, "points_without_value": points.dropped}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Harmonic:
+    """One solve by the harmonic layer: a plain function of blocks, for a task."""
+
+    geometry: Geometry
+    upward: float
+    depth: float
+    damping: float
+
+    def __call__(self, blocks: Blocks) -> tuple[np.ndarray, dict[str, float]]:
+        """Return the grid's values and how the fit went."""
+        layer = fit_layer(
+            blocks.easting,
+            blocks.northing,
+            blocks.upward,
+            blocks.value,
+            depth=self.depth,
+            damping=self.damping,
+            extent=_extent(self.geometry),
+        )
+        return layer.grid(self.geometry, self.upward), {
+            "misfit": layer.report.misfit,
+            "iterations": layer.report.iterations,
+            "converged": layer.report.converged,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MinimumCurvature:
+    """One solve by minimum curvature: a plain function of blocks, for a task."""
+
+    geometry: Geometry
+    tension: float
+
+    def __call__(self, blocks: Blocks) -> tuple[np.ndarray, dict[str, float]]:
+        """Return the grid's values and how the fit went."""
+        values, report = fit_minimum_curvature(
+            blocks.easting, blocks.northing, blocks.value, self.geometry, tension=self.tension
+        )
+        return values, {
+            "misfit": report.misfit,
+            "iterations": report.iterations,
+            "converged": report.converged,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Points:
+    """The valid points of a channel, read into memory."""
+
+    channel: str
+    easting: np.ndarray
+    northing: np.ndarray
+    upward: np.ndarray
+    value: np.ndarray
+    line: np.ndarray
+    dropped: int
+    has_height: bool
+    choices: tuple[Choice, ...]
+
+
+def _read_points(survey: xr.Dataset, channel: str | None) -> _Points:
+    channels = [
+        str(name) for name, v in survey.data_vars.items() if v.dims == ("point",) and v.dtype.kind == "f"
+    ]
+    name = channel or next(
+        (c for c in PREFERRED if c in channels), channels[0] if len(channels) == 1 else None
+    )
+    if name is None or name not in survey.data_vars or survey[name].dims != ("point",):
+        raise ParameterError(
+            "channel", channel, f"must be one of the survey's: {', '.join(channels) or 'none'}"
+        )
+    value = np.asarray(survey[name].values, dtype=float)
+    valid = np.isfinite(value)
+    count = int(np.count_nonzero(valid))
+    if count < MINIMUM_POINTS:
+        rule = f"must be at least {MINIMUM_POINTS} of {value.size} to be gridded"
+        raise DataError(f"valid values of '{name}'", count, rule)
+    has_height = "upward" in survey.variables
+    line = np.repeat(np.arange(survey.sizes["line"]), survey["line_size"].values)
+    columns = [np.asarray(survey[axis].values, dtype=float) for axis in ("easting", "northing")]
+    columns.append(np.asarray(survey["upward"].values, dtype=float) if has_height else np.zeros(value.size))
+    for axis, column in zip(("easting", "northing", "upward"), columns, strict=True):
+        if not np.isfinite(column).all():
+            raise DataError(
+                f"survey coordinate '{axis}'", "NaN or infinity", "must be finite; leave such points out"
+            )
+    if count < value.size:
+        columns = [column[valid] for column in columns]
+        value, line = value[valid], line[valid]
+    found = (Choice("channel", name, "the channel to grid"),) if channel is None else ()
+    x, y, z = columns
+    return _Points(name, x, y, z, value, line, valid.size - count, has_height, found)
+
+
+def _cell_size(lines: LineGeometry, given: float | None, choices: list[Choice]) -> tuple[float, float]:
+    """Return the spacing that the survey resolves and the size of the cells."""
+    apart = lines.spacing if np.isnan(lines.sampling) else max(lines.spacing, lines.sampling)
+    if given is not None:
+        # Cells wider than the lines are apart leave nothing to say on the scale of the lines.
+        return max(given, given * CELLS_PER_SPACING if np.isnan(apart) else apart), given
+    if np.isnan(apart):
+        raise DataError(
+            "line spacing", apart, "cannot be read off this survey (no parallel lines); give cell_size"
+        )
+    cell = tidy(apart / CELLS_PER_SPACING)
+    choices.append(Choice("cell_size", cell, f"a quarter of the line spacing of {apart:.0f} m, rounded down"))
+    return apart, cell
+
+
+def tidy(length: float) -> float:
+    """Round down to 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(power * max(t for t in TIDY if t <= length / power * (1 + 1e-9)))
+
+
+def _grid_geometry(points: _Points, cell: float, margin: int) -> Geometry:
+    """Return cells whose edges are multiples of the cell size and that hold every point."""
+    first, count = [], []
+    for position in (points.northing, points.easting):
+        low, high = np.floor(position.min() / cell), np.floor(position.max() / cell)
+        first.append(float((low - margin + 0.5) * cell))
+        count.append(max(int(high - low) + 1 + 2 * margin, 2))
+    if count[0] * count[1] > MAXIMUM_CELLS:
+        enough = tidy(cell * float(np.sqrt(count[0] * count[1] / MAXIMUM_CELLS)) * 1.25)
+        rule = f"makes {count[0]} x {count[1]} cells, more than 2e7; give at least {enough:g}"
+        raise ParameterError("cell_size", cell, rule)
+    return Geometry((first[0], first[1]), (cell, cell), (count[0], count[1]))
+
+
+def _extent(geometry: Geometry) -> tuple[float, float, float, float]:
+    northing, easting = geometry.northing, geometry.easting
+    return float(easting[0]), float(northing[0]), float(easting[-1]), float(northing[-1])
+
+
+def _height(points: _Points, given: float | None, choices: list[Choice]) -> float:
+    if given is not None:
+        return given
+    median = float(np.median(points.upward))
+    reason = "the median height of the survey" if points.has_height else "the survey carries no heights"
+    choices.append(Choice("upward", round(median, 2), reason))
+    return median
+
+
+def _layer(
+    points: _Points,
+    lines: LineGeometry,
+    spacing: float,
+    size: float,
+    depth: float | None,
+    damping: float | None,
+    choices: list[Choice],
+) -> tuple[float, float]:
+    """Return depth and damping of the layer, chosen where they are not given."""
+    if depth is not None and damping is not None:
+        return depth, damping
+    if np.isnan(lines.azimuth) or np.isnan(lines.spacing):
+        found = depth or FALLBACK[0] * spacing, damping or FALLBACK[1]
+        why = "no parallel lines to leave out; a usual value"
+    else:
+        best = choose_layer(
+            points.easting,
+            points.northing,
+            points.upward,
+            points.value,
+            points.line,
+            spacing=spacing,
+            azimuth=lines.azimuth,
+            block_size=size,
+            depth=depth,
+            damping=damping,
+        )
+        found = best.depth, best.damping
+        if best.lines:
+            why = (
+                f"best of {best.trials} tried on {best.lines} left-out lines, which it predicts to "
+                f"{best.score:.3g} rms ({100 * best.relative:.1f} % of the field's)"
+            )
+        else:
+            why = "too few parallel lines to leave one out; a usual value"
+    if depth is None:
+        choices.append(Choice("depth", round(found[0], 3), f"{found[0] / spacing:.2g} line spacings: {why}"))
+    if damping is None:
+        choices.append(Choice("damping", found[1], why))
+    return found
+
+
+def _reach(spacing: float, choices: list[Choice]) -> float:
+    reach = REACH * spacing
+    reason = f"{REACH} line spacings of {spacing:.0f} m: one missing line is bridged, two are a gap"
+    choices.append(Choice("max_distance", round(reach, 2), reason))
+    return reach
+
+
+def _assemble(
+    survey: xr.Dataset,
+    points: _Points,
+    blocks: Blocks,
+    solve: Harmonic | MinimumCurvature,
+    reach: float,
+    *,
+    lazy: bool,
+    mask: bool,
+) -> xr.Dataset:
+    """Run the solve, or put it off as one task, and label what it gives."""
+    geometry, crs = solve.geometry, crs_of(survey)
+    distance = distance_to_data(blocks.easting, blocks.northing, geometry)
+    values, report = delayed(solve, nout=2, pure=True)(blocks) if lazy else solve(blocks)
+    units = survey[points.channel].attrs.get("units", ATTRIBUTES.get(points.channel, {}).get("units", ""))
+    if lazy:
+        values = da.from_delayed(values, shape=geometry.shape, dtype=float)
+        figures: dict[str, Any] = {
+            name: da.from_delayed(report[name], shape=(), dtype=float)
+            for name in ("misfit", "iterations", "converged")
+        }
+    else:
+        figures = {name: float(figure) for name, figure in report.items()}
+        if not figures["converged"]:
+            warnings.warn("The fit has not converged: see fit_iterations and fit_misfit", stacklevel=3)
+    attrs = {
+        k: v for k, v in survey[points.channel].attrs.items() if k in ("long_name", "standard_name", "units")
+    }
+    grid = make_grid(values, geometry, name=points.channel, crs=crs, attrs=attrs)
+    far = make_grid(distance, geometry, name="line_distance", crs=crs)
+    if mask:
+        grid = grid.where(far <= reach).assign_attrs(grid.attrs)
+    labels = {
+        "misfit": {"long_name": "Root mean square of data minus grid", "units": units},
+        "iterations": {"long_name": "Iterations of the fit", "units": "1"},
+        "converged": {"long_name": "Whether the fit reached its tolerance", "units": "1"},
+    }
+    out = xr.Dataset({points.channel: grid, "line_distance": far})
+    return out.assign({f"fit_{name}": ((), figure, labels[name]) for name, figure in figures.items()})
