@@ -12,7 +12,7 @@ import xarray as xr
 from pipelines.conventions import GRID_DIMS
 from pipelines.errors import DataError, FormatError
 
-BAND_BYTES = 64 * 2**20  # a band of rows: long enough to stream, small beside any worker's memory
+BAND_BYTES = 32 * 2**20  # a band of rows: long enough to stream, small beside any worker's memory
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def _write_blocks(file: BinaryIO, vectors: Iterator[np.ndarray], rows: int, per_
 def _encoded(grid: xr.DataArray, dtype: np.dtype[Any], per_block: int) -> Iterator[np.ndarray]:
     """Rows from south to north in blocks of *per_block*, dummies for NaN."""
     for _, band in row_bands(grid, multiple=per_block):
-        values = band.astype(dtype)
+        values = band.astype(dtype)  # a copy: dummies are put in below
         if np.any(values <= FLOAT_DUMMY):
             raise DataError(
                 str(grid.name), float(np.nanmin(values)), "must be above -1e32, which means no data"

@@ -24,6 +24,7 @@ from pipelines.errors import FormatError
 from pipelines.formats.exporting import require_plain_grid, row_bands, scratch_file, written_aside
 
 TILE = 512
+CACHE_MEGABYTES = 64  # of GDAL, which by default takes a twentieth of the machine
 WRITABLE = {"float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32"}
 COG_OPTIONS = {
     "COMPRESS": "DEFLATE",
@@ -91,7 +92,7 @@ def write_cog(grid: xr.DataArray, path: Path | str) -> Path:
     with written_aside(final) as aside, scratch_file(aside.parent, ".tif") as plain:
         try:
             # The COG driver only copies, so the bands go to a plain tiled file first.
-            with rasterio.open(plain, "w", **profile) as target:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES), rasterio.open(plain, "w", **profile) as target:
                 for band, values in row_bands(grid):
                     window = Window(0, rows - band.stop, columns, len(values))
                     target.write(values[::-1], 1, window=window)
@@ -99,7 +100,8 @@ def write_cog(grid: xr.DataArray, path: Path | str) -> Path:
                 target.descriptions = (str(grid.attrs.get("long_name", grid.name or "")),)
                 target.update_tags(AREA_OR_POINT="Area")
                 target.update_tags(1, **_tags(grid))
-            copy_raster(plain, aside, driver="COG", **COG_OPTIONS)
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+                copy_raster(plain, aside, driver="COG", **COG_OPTIONS)
         except (RasterioError, CPLE_BaseError) as error:
             problem = f"cannot be written (GDAL says: {error.__cause__ or error}); is the disk full?"
             raise FormatError(final, problem) from error

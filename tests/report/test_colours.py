@@ -70,6 +70,7 @@ def test_the_tilt_angle_has_the_same_colours_on_every_map():
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(
     arrays(float, st.integers(1, 300), elements=finite), st.sampled_from(["quantile", "symmetric", "linear"])
 )
