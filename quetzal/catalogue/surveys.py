@@ -7,47 +7,37 @@ holds in memory is the order of the points and, while it looks them over, a few 
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-import zarr
 from pyproj import CRS
-from zarr.codecs import BloscCodec
 
 from pipelines.errors import FormatError, ParameterError
 from pipelines.formats.checks import find_suspicions
-from pipelines.formats.columns import MAGNETIC
-from pipelines.formats.reader import SurveyFile, open_survey_file
+from pipelines.formats.points import SurveyFile
+from pipelines.formats.reader import open_survey_file
 from pipelines.formats.refusals import Reason
 from pipelines.formats.report import ImportReport
-from pipelines.formats.survey import LineOrder, guess_ties, label_survey, line_order
+from pipelines.formats.survey import LineOrder, guess_ties, line_order
 from pipelines.mag.lines import line_spacing
 from quetzal.catalogue.sealed import digest, read_manifest, sealed_directory, write_manifest
 from quetzal.catalogue.spool import Spool
+from quetzal.catalogue.survey_store import DATA, Progress, describe_arrays, open_store, write_points
 from quetzal.catalogue.tiles import write_tile_index
 from quetzal.errors import InputError
 
 KIND = "survey"
-DATA = "data.zarr"
-# 1 MiB of float64. Chunks of 64k to 256k points and zstd levels 1 to 5, shuffled by bytes or bits, were
-# tried on a million synthetic points and on a real survey: import and reading differ by less than the
-# noise, sizes by 5 to 10 %. The middle is taken.
-CHUNK = 1 << 17
-COMPRESSOR = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
-TIME_UNITS = "nanoseconds since 1970-01-01"
 MAX_REFUSED = 0.01
+BLOCK = 1 << 17  # points projected at a time
 SAMPLE = 1_000_000  # positions looked at to choose a UTM zone
 # Length of the path in diagonals of the survey. Real lines, the turns between them included, cross a
 # survey some thousand times.
 MOST_CROSSINGS = 50_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-Progress = Callable[[str, int, int | None], None]
 
 
 def import_survey(
@@ -142,11 +132,11 @@ def import_survey(
             attrs = {"title": title or name, "source": path.name}
             if survey_date is not None:
                 attrs["survey_date"] = survey_date
-            _write(partial / DATA, file, spool, order, lines, attrs, tell)
+            write_points(partial / DATA, spool, order, lines, file.positions.target, attrs, tell)
             spool.remove()
         finally:
             spool.close()
-        survey = _open(partial / DATA)
+        survey = open_store(partial / DATA)
         write_tile_index(partial / DATA, survey)
         report = _report(file, survey, name, final, begun)
         write_manifest(partial, _manifest(path, file, partial / DATA, report))
@@ -167,18 +157,7 @@ def open_survey(folder: Path | str) -> xr.Dataset:
     manifest = read_manifest(folder)
     if manifest.get("kind") != KIND:
         raise InputError(f"{folder} holds a {manifest.get('kind')}, not a survey.", "Give a survey's folder.")
-    return _open(folder / DATA).assign_attrs(survey_id=manifest["id"])
-
-
-def _open(store: Path) -> xr.Dataset:
-    survey: xr.Dataset = xr.open_zarr(store, chunks=None, consolidated=False, decode_coords="all")
-    # Zarr's strings come as NumPy's StringDType, which much of NumPy and xarray cannot work with yet.
-    survey = survey.assign({name: survey[name].astype(object) for name in ("line_name", "line_type")})
-    # A store lists its arrays in any order: fields first, then further channels, then what tells lines.
-    fields = [name for name in MAGNETIC if name in survey]
-    lines = [name for name in survey.data_vars if str(name).startswith("line_")]
-    others = sorted(str(n) for n in survey.data_vars if n not in fields and n not in lines)
-    return survey[[*fields, *others, *sorted(map(str, lines))]]
+    return open_store(folder / DATA).assign_attrs(survey_id=manifest["id"])
 
 
 def _read(file: SurveyFile, spool: Spool, tell: Progress) -> np.ndarray:
@@ -202,8 +181,8 @@ def _project(file: SurveyFile, spool: Spool) -> np.ndarray:
     x, y, row = spool.map("easting"), spool.map("northing"), spool.map("row")
     step = max(1, spool.length // SAMPLE)
     file.positions = file.positions.settle(np.array(x[::step]), np.array(y[::step]))
-    for start in range(0, spool.length, CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, spool.length, BLOCK):
+        part = slice(start, start + BLOCK)
         easting, northing = file.positions.project(np.array(x[part]), np.array(y[part]))
         good = np.isfinite(easting) & np.isfinite(northing)
         if not good.all():
@@ -254,45 +233,6 @@ def _lines(
     else:
         file.notes.append("Ties are told from lines by their headers.")
     return {"line_name": names, "line_type": types, "line_start": order.start, "line_size": order.size}
-
-
-def _write(
-    store: Path,
-    file: SurveyFile,
-    spool: Spool,
-    order: LineOrder,
-    lines: dict[str, np.ndarray],
-    attrs: dict[str, str],
-    tell: Progress,
-) -> None:
-    """Write metadata through xarray, then the points chunk by chunk in line-major order."""
-    count = int(order.size.sum())
-    chunk = min(CHUNK, count)
-    columns = [name for name in spool.names if name not in ("row", "time")]
-    template = {name: da.zeros(count, chunks=chunk, dtype=np.float64) for name in columns}
-    template["line_index"] = da.zeros(count, chunks=chunk, dtype=np.int32)
-    encoding: dict[str, dict[str, Any]] = {}
-    if "time" in spool.names:
-        template["time"] = da.zeros(count, chunks=chunk, dtype="datetime64[ns]")
-        encoding["time"] = {"units": TIME_UNITS, "calendar": "proleptic_gregorian", "dtype": "int64"}
-    survey = label_survey(template, lines, crs=file.positions.target, attrs=attrs)
-    for name in template:
-        # Encoding given here replaces a variable's own, so the link to its CRS is repeated.
-        grid_mapping = {k: v for k, v in survey[name].encoding.items() if k == "grid_mapping"}
-        encoding.setdefault(name, {}).update(compressors=(COMPRESSOR,), chunks=(chunk,), **grid_mapping)
-    survey.to_zarr(store, encoding=encoding, compute=False, zarr_format=3, consolidated=False, mode="w-")
-    # Chunks that hold only nulls are written too, so that a missing chunk is always a fault.
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        targets = {name: zarr.open_array(store / name, mode="r+") for name in template}
-        sources = {name: spool.map(name) for name in template if name != "line_index"}
-        line_index = np.repeat(np.arange(order.size.size, dtype=np.int32), order.size)
-        for start in range(0, count, chunk):
-            part = slice(start, min(start + chunk, count))
-            chosen = part if order.order is None else order.order[part]
-            for name, values in sources.items():
-                targets[name][part] = np.asarray(values[chosen])
-            targets["line_index"][part] = line_index[part]
-            tell("writing", part.stop, count)
 
 
 def _report(file: SurveyFile, survey: xr.Dataset, name: str, final: Path, begun: float) -> ImportReport:
@@ -347,15 +287,6 @@ def _geometry(
 
 
 def _manifest(path: Path, file: SurveyFile, store: Path, report: ImportReport) -> dict[str, Any]:
-    arrays = {
-        name: {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "chunks": list(array.chunks),
-            "chunk_count": array.nchunks,
-        }
-        for name, array in sorted(zarr.open_group(store, mode="r").arrays())
-    }
     return {
         "kind": KIND,
         "name": report.name,
@@ -368,7 +299,7 @@ def _manifest(path: Path, file: SurveyFile, store: Path, report: ImportReport) -
         "survey_date": report.survey_date,
         "columns": report.columns.to_dict(),
         "report": report.to_dict(),
-        "arrays": arrays,
+        "arrays": describe_arrays(store),
     }
 
 

@@ -16,6 +16,7 @@ import zarr
 
 from pipelines.errors import ParameterError
 from quetzal.catalogue.sealed import read_manifest
+from quetzal.catalogue.survey_store import DATA, open_store
 
 GROUP = "tiles"
 POINTS_A_TILE = 4096  # aimed at; several kilometres for an airborne survey, tens of metres on foot
@@ -91,7 +92,7 @@ def plan_window(folder: Path, west: float, south: float, east: float, north: flo
             "window", (west, south, east, north), "must be finite, west to east, south to north"
         )
     read_manifest(folder)
-    index = _read_index(Path(folder) / "data.zarr")
+    index = _read_index(Path(folder) / DATA)
     tile, offset, columns, rows = index.tile, index.offset, index.columns, index.rows
     column = np.clip((np.array([west, east]) - index.west) // index.side, -1, columns).astype(int)
     row = np.clip((np.array([south, north]) - index.south) // index.side, -1, rows).astype(int)
@@ -137,10 +138,8 @@ def read_window(
     ParameterError
         If the window is empty or not finite, or a channel does not exist.
     """
-    from quetzal.catalogue.surveys import open_survey  # below imports the writer of this index
-
     plan = plan_window(folder, west, south, east, north)
-    survey = open_survey(folder)
+    survey = open_store(Path(folder) / DATA)
     if variables is not None:
         missing = sorted(set(variables) - set(survey.variables))
         if missing:
@@ -193,7 +192,7 @@ def _read_index(store: Path) -> _Index:
 
 
 def _chunk_size(folder: Path) -> int:
-    return int(zarr.open_array(Path(folder) / "data.zarr" / "easting", mode="r").chunks[0])
+    return int(zarr.open_array(Path(folder) / DATA / "easting", mode="r").chunks[0])
 
 
 def _only_lines_present(survey: xr.Dataset) -> xr.Dataset:

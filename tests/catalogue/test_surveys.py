@@ -17,7 +17,7 @@ import zarr
 
 from pipelines.conventions import crs_of
 from pipelines.errors import FormatError, ParameterError
-from quetzal.catalogue import surveys
+from quetzal.catalogue import survey_store
 from quetzal.catalogue.sealed import PARTIAL_PREFIX, read_manifest, verify
 from quetzal.catalogue.spool import Spool
 from quetzal.catalogue.surveys import import_survey, open_survey
@@ -60,7 +60,7 @@ def nothing_left(root: Path) -> bool:
 
 
 def test_points_come_grouped_by_line_in_order_and_exact(tmp_path, csv, table, monkeypatch):
-    monkeypatch.setattr(surveys, "CHUNK", 128)
+    monkeypatch.setattr(survey_store, "CHUNK", 128)
     report = import_survey(csv, tmp_path / "surveys", crs=UTM)
     survey = open_survey(tmp_path / "surveys" / "area-51")
     order = (
@@ -120,7 +120,7 @@ def test_equal_files_make_surveys_of_equal_id(tmp_path, csv):
 
 
 def test_nulls_stay_nulls_and_chunks_of_nothing_but_nulls_are_written(tmp_path, table, monkeypatch):
-    monkeypatch.setattr(surveys, "CHUNK", 100)
+    monkeypatch.setattr(survey_store, "CHUNK", 100)
     table["diurnal"] = "*"
     table.loc[::7, "tmi"] = -9999.99
     path = tmp_path / "nulls.csv"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import ParameterError
-from quetzal.catalogue import surveys, tiles
+from quetzal.catalogue import survey_store, tiles
 from quetzal.catalogue.surveys import import_survey, open_survey
 from quetzal.catalogue.tiles import plan_window, read_window
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     table.to_csv(root / "square.csv", index=False)
     patch = pytest.MonkeyPatch()
     with patch.context() as change:
-        change.setattr(surveys, "CHUNK", 500)
+        change.setattr(survey_store, "CHUNK", 500)
         change.setattr(tiles, "POINTS_A_TILE", 100)
         import_survey(root / "square.csv", root / "s", crs="EPSG:32754")
     return root / "s" / "square"
