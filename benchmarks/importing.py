@@ -39,12 +39,13 @@ def write_survey(path: Path, geographic: bool, interleaved: bool) -> None:
 
 
 def importing(geographic: bool, interleaved: bool) -> Measured:
-    folder = Path(tempfile.mkdtemp(prefix="quetzal-benchmark-"))
+    place = tempfile.TemporaryDirectory(prefix="quetzal-importing-")  # goes with the process
+    folder = Path(place.name)
     source = folder / "survey.csv"
     write_survey(source, geographic, interleaved)
 
     def run() -> dict[str, float]:
-        shutil.rmtree(folder / "surveys", ignore_errors=True)
+        shutil.rmtree(Path(place.name) / "surveys", ignore_errors=True)
         crs = None if geographic else "EPSG:32754"
         report = import_survey(source, folder / "surveys", crs=crs)
         stored = sum(f.stat().st_size for f in (folder / "surveys").rglob("*") if f.is_file())
