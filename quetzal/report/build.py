@@ -9,30 +9,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from dask.base import compute
 
-from pipelines.conventions import GRID_DIMS, crs_of, geometry_of
-from pipelines.errors import DataError
+from pipelines.conventions import GRID_DIMS, geometry_of
 from pipelines.formats.exporting import in_chunks
-from pipelines.mag.lines import line_spacing
 from quetzal.report.charts import SPECTRUM_NAMES, DepthSegment, draw_spectrum
+from quetzal.report.facts import count, long_name, survey_facts
 from quetzal.report.maps import SHEET, draw_lines, draw_map, draw_sheet
 from quetzal.report.page import Choice, Fact, Picture, Product, Report, facts_of
 
-THIN = "\N{THIN SPACE}"
-# Attributes of a survey that are told as they are, with the label they get.
-TOLD = {
-    "survey_date": "Date of the survey",
-    "source": "Source",
-    "source_file": "File",
-    "sensor": "Sensor",
-    "instrument": "Instrument",
-    "operator": "Operator",
-    "licence": "Licence",
-    "license": "Licence",
-    "citation": "Cite as",
+# Grids that serve the others and tell a reader nothing by themselves.
+SERVANTS = frozenset({"line_distance"})
+# Units of what is chosen, since a choice holds a bare number.
+CHOICE_UNITS = {
+    "cell_size": " m",
+    "max_distance": " m",
+    "continuation_height": " m",
+    "upward": " m",
+    "depth": " m",
+    "inclination": "°",
+    "declination": "°",
+    "minimum_inclination": "°",
 }
 # What each product is good for: a line for the reader who does not make these maps.
 MEANING = {
@@ -79,12 +77,12 @@ def draw_pictures(
     main = [name for name in SHEET if name in names]
     if len(main) > 1:
         file = draw_sheet(result, folder / "sheet.png", title=title, names=main)
-        listed = ", ".join(_long_name(result[name]).lower() for name in main)
+        listed = ", ".join(long_name(result[name]).lower() for name in main)
         pictures.append(
             Picture(file, "Main products.", f"{listed.capitalize()}.", f"Maps of {title}: {listed}")
         )
     for name in names:
-        label = _long_name(result[name])
+        label = long_name(result[name])
         file = draw_map(_told(result, name), folder / f"{name}.png", title=f"{title}: {label.lower()}")
         units = result[name].attrs.get("units", "")
         alt = f"Shaded colour map of {label.lower()}" + (f" in {units}" if units else "")
@@ -139,13 +137,13 @@ def build_report(
     return Report(
         title=title,
         summary=_summary(survey, result),
-        survey=_survey_facts(survey) if survey is not None else (),
+        survey=survey_facts(survey) if survey is not None else (),
         choices=_choices(result.attrs.get("choices")),
         pictures=tuple(p for p in pictures if p not in spectra),
         spectrum=spectra[0] if spectra else None,
         depths=depths_of(result),
         products=_products(result),
-        quality=(*_quality(result.attrs.get("quality")), *facts_of(quality or {})),
+        quality=(*_quality(result.attrs), *facts_of(quality or {})),
         lineage=_lineage(result, inputs or {}),
         parameters=_pretty(result.attrs.get("pipeline_parameters")),
         history=tuple(line for line in str(result.attrs.get("history", "")).splitlines() if line.strip()),
@@ -156,7 +154,7 @@ def build_report(
 def grid_names(result: xr.Dataset) -> list[str]:
     """Names of the variables that are maps, the main ones first."""
     found = [str(n) for n, v in result.data_vars.items() if v.dims == GRID_DIMS and v.dtype.kind in "fiu"]
-    return [n for n in SHEET if n in found] + [n for n in found if n not in SHEET]
+    return [n for n in SHEET if n in found] + [n for n in found if n not in SHEET and n not in SERVANTS]
 
 
 def depths_of(result: xr.Dataset) -> tuple[DepthSegment, ...]:
@@ -180,7 +178,7 @@ def _summary(survey: xr.Dataset | None, result: xr.Dataset) -> str:
     if survey is not None:
         date = survey.attrs.get("survey_date")
         flown = f" of {date}" if date else ""
-        parts.append(f"A survey{flown} with {_count(survey.sizes['point'])} points")
+        parts.append(f"A survey{flown} with {count(survey.sizes['point'])} points")
     if names:
         spacing = geometry_of(result[names[0]]).spacing
         cell = f"{max(spacing):g} m" if spacing[0] == spacing[1] else f"{spacing[0]:g} by {spacing[1]:g} m"
@@ -188,60 +186,25 @@ def _summary(survey: xr.Dataset | None, result: xr.Dataset) -> str:
     return ", ".join(parts) + "." if parts else ""
 
 
-def _survey_facts(survey: xr.Dataset) -> tuple[Fact, ...]:
-    x, y = survey["easting"].values, survey["northing"].values
-    facts: dict[str, object] = {"Points": _count(x.size)}
-    if "line_type" in survey:
-        ties = int((survey["line_type"].values.astype(str) == "tie").sum())
-        tied = f", {ties} of them tie lines" if ties else ""
-        facts["Lines"] = f"{_count(survey.sizes['line'])}{tied}"
-    facts |= _line_facts(survey)
-    if x.size:
-        width, height = np.ptp(x) / 1000, np.ptp(y) / 1000
-        facts["Extent"] = (
-            f"{width:.1f} km by {height:.1f} km: easting {_whole(x.min())} to {_whole(x.max())} m, "
-            f"northing {_whole(y.min())} to {_whole(y.max())} m"
-        )
-    crs = crs_of(survey)
-    if crs is not None:
-        code = f" (EPSG:{crs.to_epsg()})" if crs.to_epsg() else ""
-        facts["Coordinates"] = f"{crs.name}{code}"
-    for name, label in (("upward", "Height of the sensor"), ("height", "Height above ground")):
-        if name in survey.variables and np.isfinite(survey[name].values).any():
-            facts[label] = _range(survey[name].values, "m")
-    for name in ("total_field_anomaly", "total_field"):
-        if name in survey and np.isfinite(survey[name].values).any():
-            facts[_long_name(survey[name])] = _range(survey[name].values, "nT")
-    facts |= {label: survey.attrs.get(name) for name, label in TOLD.items() if survey.attrs.get(name)}
-    return facts_of(facts)
-
-
-def _line_facts(survey: xr.Dataset) -> dict[str, object]:
-    try:
-        lines = line_spacing(survey)
-    except DataError:
-        return {}
-    facts: dict[str, object] = {"Flown": f"{_count(round(lines.length / 1000))} line-kilometres"}
-    if np.isfinite(lines.spacing):
-        facts["Line spacing"] = f"{lines.spacing:.0f} m, lines run {lines.azimuth:.0f}° from grid north"
-    if np.isfinite(lines.tie_spacing):
-        facts["Tie spacing"] = f"{_count(round(lines.tie_spacing))} m"
-    if np.isfinite(lines.sampling):
-        facts["Sampling along lines"] = f"{lines.sampling:.3g} m"
-    return facts
-
-
 def _choices(text: Any) -> tuple[Choice, ...]:
-    return tuple(
-        Choice(str(e.get("parameter", "")), _value(e.get("value")), str(e.get("reason", "")))
-        for e in _entries(text)
-    )
-
-
-def _quality(text: Any) -> Iterable[Fact]:
+    choices = []
     for entry in _entries(text):
+        name, value, reason = (
+            str(entry.get("parameter", "")),
+            entry.get("value"),
+            str(entry.get("reason", "")),
+        )
+        units = CHOICE_UNITS.get(name, "") if isinstance(value, int | float) else ""
+        choices.append(Choice(_capital(name.replace("_", " ")), _value(value) + units, _capital(reason)))
+    return tuple(choices)
+
+
+def _quality(attrs: Mapping[Any, Any]) -> Iterable[Fact]:
+    for entry in _entries(attrs.get("quality")):
         units = f" {entry['units']}" if entry.get("units") else ""
         yield Fact(str(entry.get("quantity", "")), f"{_value(entry.get('value'))}{units}")
+    if "points_without_value" in attrs:
+        yield Fact("Points left out for want of a value", str(attrs["points_without_value"]))
 
 
 def _products(result: xr.Dataset) -> tuple[Product, ...]:
@@ -251,7 +214,7 @@ def _products(result: xr.Dataset) -> tuple[Product, ...]:
     figures = compute([(g.min(), g.mean(dtype=float), g.max(), g.isnull().mean()) for g in lazy])[0]
     return tuple(
         Product(
-            _long_name(result[name]), str(result[name].attrs.get("units", "")), *(float(v) for v in values)
+            long_name(result[name]), str(result[name].attrs.get("units", "")), *(float(v) for v in values)
         )
         for name, values in zip(names, figures, strict=True)
     )
@@ -294,18 +257,5 @@ def _value(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _long_name(grid: xr.DataArray) -> str:
-    return str(grid.attrs.get("long_name") or str(grid.name).replace("_", " ").capitalize())
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", THIN) if number >= 10_000 else str(number)
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}".replace(",", THIN).replace("-", "\N{MINUS SIGN}")
-
-
-def _range(values: np.ndarray, units: str) -> str:
-    low, middle, high = np.nanquantile(values, [0, 0.5, 1])
-    return f"{_whole(low)} to {_whole(high)} {units}, median {_whole(middle)} {units}"
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -13,6 +13,7 @@ from typing import Literal
 import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import MaxNLocator
 from scipy.interpolate import PchipInterpolator
 
 from pipelines.errors import ParameterError
@@ -113,12 +114,16 @@ class Stretch:
 
     def ticks(self, count: int = 7) -> np.ndarray:
         """Return about *count* round values whose places are spread over the colour bar."""
+        if len(self.values) == 2:  # linear: even steps
+            low, high = self.values
+            even = np.asarray(MaxNLocator(count - 1, steps=[1, 2, 5, 10]).tick_values(low, high))
+            inside = even[(even >= low) & (even <= high)]
+            return inside if len(inside) > 1 else self.values
         wanted = self.inverse(np.linspace(0.02, 0.98, count))
         gaps = np.diff(wanted)
         steps = np.concatenate([gaps[:1], np.minimum(gaps[:-1], gaps[1:]), gaps[-1:]])
         rounded = [_round_to(value, step / 2) for value, step in zip(wanted, steps, strict=True)]
-        inside = [v for v in rounded if self.values[0] <= v <= self.values[-1]]
-        ticks = np.unique(np.asarray(inside))
+        ticks = np.unique([v for v in rounded if self.values[0] <= v <= self.values[-1]])
         if len(ticks) < 2:
             return np.unique(self.values[[0, -1]])
         places = self(ticks)

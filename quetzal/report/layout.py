@@ -189,7 +189,7 @@ def add_foot(sheet: Sheet, extent: Extent, crs_name: str, caption: str) -> None:
     unit, divisor = ("km", 1000.0) if length >= 1000 else ("m", 1.0)
     for share, label in ((0, "0"), (0.5, f"{length / divisor / 2:g}"), (1, f"{length / divisor:g} {unit}")):
         sheet.text(LEFT + share * inches, 0.37, label, ha="center", va="top", size=7.5, color=INK)
-    room = sheet.size[0] - LEFT - inches - 0.75 - (0.4 if _is_low(sheet) else 0.0)
+    room = sheet.size[0] - LEFT - inches - 0.9 - (0.4 if _is_low(sheet) else 0.0)
     lines = [line for text in (crs_name, caption) if text for line in wrapped(text, 7, room)][:5]
     sheet.text(LEFT + inches + 0.55, 0.6, "\n".join(lines), va="top", size=7, color=QUIET, linespacing=1.35)
 

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -17,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from pipelines.conventions import crs_of, geometry_of
 from pipelines.errors import DataError
 from quetzal.report.colours import Scale, Stretch, Style, stretch_of, style_of
+from quetzal.report.flight import LINE_COLOURS, add_lines
 from quetzal.report.layout import (
     INK,
     LOW,
@@ -37,7 +37,6 @@ from quetzal.report.shade import picture, reduce_to_pixels
 
 DPI = 150
 PIXELS_PER_INCH_OF_MAP = 6.6
-POINTS_PER_LINE = 1500  # of a flight line drawn; a sheet shows no more
 SHEET = (
     "total_field_anomaly",
     "reduced_to_pole",
@@ -46,7 +45,6 @@ SHEET = (
     "tilt_angle",
     "total_horizontal_derivative",
 )
-LINE_COLOURS = {"line": "#1f5fd0", "tie": "#d62a3a"}
 Marker = tuple[float, float, str]
 
 
@@ -125,7 +123,7 @@ def _compose_map(
     sheet = open_sheet(extent, title, subtitle)
     _paint(sheet.axes, small, extent, mapping, style, hillshade)
     if lines is not None:
-        _add_lines(sheet.axes, lines, width=0.3, colours=dict.fromkeys(LINE_COLOURS, INK), alpha=0.45)
+        add_lines(sheet.axes, lines, width=0.3, colours=dict.fromkeys(LINE_COLOURS, INK), alpha=0.45)
     _add_markers(sheet.axes, markers)
     add_colour_bar(sheet, mapping, style.colour_map, str(grid.attrs.get("units", "")))
     _finish(sheet, extent, grid, caption if caption is not None else describe(grid, hillshade, style.scale))
@@ -147,7 +145,7 @@ def _compose_lines(survey: xr.Dataset, title: str) -> Sheet:
     counts = {kind: int((kinds == kind).sum()) for kind in LINE_COLOURS}
     total = f"{x.size:,} points on {survey.sizes['line']:,} lines".replace(",", "\N{THIN SPACE}")
     sheet = open_sheet(outline, title, total)
-    _add_lines(sheet.axes, survey, width=0.5, colours=LINE_COLOURS, alpha=0.9)
+    add_lines(sheet.axes, survey, width=0.5, colours=LINE_COLOURS, alpha=0.9)
     left, bottom, width, height = sheet.frame
     names = {"line": "flight line", "tie": "tie line"}
     shown = [(names[k] + ("s" if n != 1 else ""), LINE_COLOURS[k], n) for k, n in counts.items() if n]
@@ -208,9 +206,10 @@ def draw_sheet(
             parse_math=False,
         )
     crs = crs_of(grids[found[0]])
+    told = grids if isinstance(grids, xr.Dataset) else grids[found[0]]
     foot = "Coordinates in " + ("km" if max(extent.width, extent.height) >= 4000 else "m")
     foot += f", {crs.name}" if crs is not None else ", local"
-    sheet.text(0.45, 0.14, f"{foot}. {describe(grids[found[0]])}", size=7, color=QUIET, va="bottom")
+    sheet.text(0.45, 0.14, f"{foot}. {describe(told)}", size=7, color=QUIET, va="bottom")
     return save(figure, path, dpi)
 
 
@@ -258,25 +257,6 @@ def _paint(
     spacing = geometry_of(small).spacing
     pixels = picture(small.values, spacing, stretch, style.colour_map, relief=style.relief if shaded else 0.0)
     axes.imshow(pixels, origin="lower", extent=extent.image, interpolation="bilinear", aspect="auto")
-
-
-def _add_lines(
-    axes: Axes, survey: xr.Dataset, *, width: float, colours: Mapping[str, str], alpha: float
-) -> None:
-    x, y = survey["easting"].values, survey["northing"].values
-    paths: dict[str, list[np.ndarray]] = {kind: [] for kind in colours}
-    for start, size, kind in zip(
-        survey["line_start"].values, survey["line_size"].values, survey["line_type"].values, strict=True
-    ):
-        step = max(1, int(size) // POINTS_PER_LINE)
-        # The last point belongs to the line whatever the step.
-        index = np.unique(np.append(np.arange(start, start + size, step), start + size - 1))
-        paths["tie" if str(kind) == "tie" else "line"].append(np.column_stack([x[index], y[index]]))
-    for kind, found in paths.items():
-        axes.add_collection(
-            LineCollection(found, colors=colours[kind], linewidths=width, alpha=alpha, zorder=3),
-            autolim=False,
-        )
 
 
 def _add_markers(axes: Axes, markers: Sequence[Marker]) -> None:

@@ -203,7 +203,7 @@ def _facts(facts: tuple[Fact, ...], caption: str) -> str:
 
 
 def _choices(choices: tuple[Choice, ...]) -> str:
-    rows = [(escape(c.parameter.replace("_", " ")), escape(c.value), escape(c.reason)) for c in choices]
+    rows = [(escape(c.parameter), escape(c.value), escape(c.reason)) for c in choices]
     return _table("Choices and their reasons", ("Choice", "Value", "Why"), rows, "choices") if rows else ""
 
 

@@ -12,6 +12,7 @@ from pipelines.errors import DataError, FormatError, ParameterError
 from quetzal.report import maps
 from quetzal.report.charts import DepthSegment, draw_spectrum
 from quetzal.report.colours import stretch_of
+from quetzal.report.flight import flown
 from quetzal.report.layout import round_length, tick_labels
 from quetzal.report.maps import draw_lines, draw_map, draw_sheet
 from quetzal.report.shade import NO_DATA, hillshade, picture, reduce_to_pixels
@@ -114,7 +115,8 @@ def test_every_kind_of_picture_is_a_png_of_a_sensible_size(tmp_path, survey, res
             assert image.format == "PNG"
             assert min(image.size) > 200
             # Something was drawn: not one colour.
-            assert len(set(image.convert("RGB").resize((50, 50)).get_flattened_data())) > 20
+            pixels = np.asarray(image.convert("RGB").resize((50, 50))).reshape(-1, 3)
+            assert len(np.unique(pixels, axis=0)) > 20
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lines.png", "map.png", "s.png", "sheet.png"]
 
 
@@ -122,6 +124,13 @@ def test_a_constant_grid_can_be_drawn(tmp_path, grid_of):
     grid = grid_of(shape=(10, 12))
     grid[:] = 47_000.0
     assert draw_map(grid, tmp_path / "map.png", title="Constant", dpi=50).exists()
+
+
+def test_a_line_is_not_drawn_where_it_was_not_flown():
+    x = np.concatenate([np.arange(0.0, 1000.0, 10.0), np.arange(9000.0, 9500.0, 10.0)])
+    parts = flown(x, np.zeros_like(x))
+    assert [(part[0, 0], part[-1, 0]) for part in parts] == [(0.0, 990.0), (9000.0, 9490.0)]
+    assert flown(np.array([5.0]), np.array([6.0]))[0].shape[1] == 2
 
 
 def test_a_dataset_of_one_line_can_be_drawn(tmp_path, survey):

@@ -184,7 +184,7 @@ def test_a_report_is_assembled_from_attributes_alone(survey, result):
     assert facts["Coordinates"] == "WGS 84 / UTM zone 54S (EPSG:32754)"
     assert facts["Date of the survey"] == "1990-07-01"
     assert facts["Licence"] == "CC-BY 4.0"
-    assert report.choices == (Choice("cell_size", "50", "a quarter of 200 m"),)
+    assert report.choices == (Choice("Cell size", "50 m", "A quarter of 200 m"),)
     assert report.quality == (Fact("Misfit of the gridding", "0.82 nT"), Fact("Time", "9 s"))
     assert report.depths == (DepthSegment(0.002, 0.05, 150.0, 4.0),)
     assert Fact("Input: survey", "sha256:1234") in report.lineage
@@ -235,6 +235,7 @@ def test_pictures_are_drawn_for_what_is_there_and_the_page_shows_them(tmp_path, 
     assert path.stat().st_size < sum(p.file.stat().st_size for p in pictures)
 
 
-def test_main_products_come_first_and_other_variables_are_no_maps(result):
-    more = result.assign(band_passed=result.tilt_angle, analytic_signal=result.tilt_angle)
+def test_main_products_come_first_and_what_only_serves_them_is_no_map(result):
+    grid = result.tilt_angle
+    more = result.assign(band_passed=grid, analytic_signal=grid, line_distance=grid)
     assert grid_names(more) == ["total_field_anomaly", "analytic_signal", "tilt_angle", "band_passed"]
