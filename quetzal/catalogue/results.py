@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-import zarr
 
+from quetzal.catalogue.arrays import describe_arrays
 from quetzal.catalogue.sealed import read_manifest, sealed_directory, write_manifest
-from quetzal.errors import StorageError
 
 KIND = "result"
 DATA = "data.zarr"
@@ -59,22 +58,8 @@ def commit(store: Path, lineage: Lineage, figures: dict[str, Any]) -> dict[str, 
     Raises
     ------
     StorageError
-        If a chunk is missing: a store with holes opens as valid and reads fill values.
+        If a chunk is missing, see `arrays.describe_arrays`.
     """
-    arrays = {}
-    for name, array in sorted(zarr.open_group(store, mode="r").arrays()):
-        if array.nchunks_initialized != array.nchunks:
-            raise StorageError(
-                f"Array '{name}' has {array.nchunks_initialized} of {array.nchunks} chunks.",
-                "Run the job again; if this repeats, check the disk.",
-                code="storage_incomplete",
-            )
-        arrays[name] = {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "chunks": list(array.chunks),
-            "chunk_count": array.nchunks,
-        }
     return write_manifest(
         store.parent,
         {
@@ -85,7 +70,7 @@ def commit(store: Path, lineage: Lineage, figures: dict[str, Any]) -> dict[str, 
             "inputs": lineage.inputs,
             "parameters": lineage.parameters,
             "figures": figures,
-            "arrays": arrays,
+            "arrays": describe_arrays(store),
         },
     )
 
@@ -93,5 +78,5 @@ def commit(store: Path, lineage: Lineage, figures: dict[str, Any]) -> dict[str, 
 def open_result(folder: Path) -> xr.Dataset:
     """Open a committed result lazily; an unsealed folder is refused in words."""
     manifest = read_manifest(folder)
-    data = xr.open_zarr(folder / DATA, chunks=None, consolidated=False, decode_coords="all")
+    data: xr.Dataset = xr.open_zarr(folder / DATA, chunks=None, consolidated=False, decode_coords="all")
     return data.assign_attrs(result_id=manifest["id"], fingerprint=manifest["fingerprint"])

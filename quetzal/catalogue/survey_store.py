@@ -52,9 +52,9 @@ def write_points(
         # Encoding given here replaces a variable's own, so the link to its CRS is repeated.
         grid_mapping = {k: v for k, v in survey[name].encoding.items() if k == "grid_mapping"}
         encoding.setdefault(name, {}).update(compressors=(COMPRESSOR,), chunks=(chunk,), **grid_mapping)
-    survey.to_zarr(store, encoding=encoding, compute=False, zarr_format=3, consolidated=False, mode="w-")
     # Chunks that hold only nulls are written too, so that a missing chunk is always a fault.
     with zarr.config.set({"array.write_empty_chunks": True}):
+        survey.to_zarr(store, encoding=encoding, compute=False, zarr_format=3, consolidated=False, mode="w-")
         targets = {name: zarr.open_array(store / name, mode="r+") for name in template}
         sources = {name: spool.map(name) for name in template if name != "line_index"}
         line_index = np.repeat(np.arange(order.size.size, dtype=np.int32), order.size)
@@ -77,16 +77,3 @@ def open_store(store: Path) -> xr.Dataset:
     lines = [name for name in survey.data_vars if str(name).startswith("line_")]
     others = sorted(str(n) for n in survey.data_vars if n not in fields and n not in lines)
     return survey[[*fields, *others, *sorted(map(str, lines))]]
-
-
-def describe_arrays(store: Path) -> dict[str, dict[str, Any]]:
-    """Return shape, type and chunks of every array, for the manifest."""
-    return {
-        name: {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "chunks": list(array.chunks),
-            "chunk_count": array.nchunks,
-        }
-        for name, array in sorted(zarr.open_group(store, mode="r").arrays())
-    }

@@ -24,9 +24,10 @@ from pipelines.formats.refusals import Reason
 from pipelines.formats.report import ImportReport
 from pipelines.formats.survey import LineOrder, guess_ties, line_order
 from pipelines.mag.lines import line_spacing
+from quetzal.catalogue.arrays import describe_arrays
 from quetzal.catalogue.sealed import digest, read_manifest, sealed_directory, write_manifest
 from quetzal.catalogue.spool import Spool
-from quetzal.catalogue.survey_store import DATA, Progress, describe_arrays, open_store, write_points
+from quetzal.catalogue.survey_store import DATA, Progress, open_store, write_points
 from quetzal.catalogue.tiles import write_tile_index
 from quetzal.errors import InputError
 
@@ -55,6 +56,7 @@ def import_survey(
     keep_other: bool = True,
     survey_date: str | None = None,
     title: str | None = None,
+    citation: str | None = None,
     max_refused: float = MAX_REFUSED,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -76,6 +78,8 @@ def import_survey(
         ISO date of the survey; by default the median of the points' times, if there are any.
     title : str, optional
         Title of the survey; by default its name.
+    citation : str, optional
+        How the data ask to be cited, licence included; reports print it.
     max_refused : float
         Largest share of rows that may be refused, 0 to 1. One single row is let pass (a file cut in its
         last row) unless this is 0.
@@ -130,8 +134,8 @@ def import_survey(
             if survey_date is None and "time" in spool.names:
                 survey_date = _median_date(spool.map("time"))
             attrs = {"title": title or name, "source": path.name}
-            if survey_date is not None:
-                attrs["survey_date"] = survey_date
+            told = {"survey_date": survey_date, "citation": citation}
+            attrs |= {name: text for name, text in told.items() if text is not None}
             write_points(partial / DATA, spool, order, lines, file.positions.target, attrs, tell)
             spool.remove()
         finally:

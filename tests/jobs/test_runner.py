@@ -1,0 +1,160 @@
+"""A job gives one result, whole or not at all; the same request is answered from what exists."""
+
+import json
+from typing import Annotated
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from distributed import Client, LocalCluster
+from pydantic import Field
+
+from pipelines import registry
+from pipelines.conventions import Geometry, make_grid
+from pipelines.errors import ParameterError
+from pipelines.registry import Cost, pipeline
+from quetzal.catalogue import results
+from quetzal.catalogue.catalogue import Catalogue
+from quetzal.catalogue.sealed import read_manifest, verify
+from quetzal.errors import InputError, NotFoundError, StorageError
+from quetzal.jobs.runner import run_job
+
+GEOMETRY = Geometry(origin=(0.0, 0.0), spacing=(50.0, 50.0), shape=(1100, 1300))
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    """A workspace with one committed result named ``made-…`` to compute from."""
+    catalogue = Catalogue(tmp_path)
+    values = np.random.default_rng(1).normal(size=GEOMETRY.shape)
+    values[:200, :200] = np.nan
+    grid = make_grid(values, GEOMETRY, name="total_field_anomaly", crs="EPSG:32754")
+    lineage = results.Lineage("made", "1", "f" * 64, {}, {})
+    with results.begin(results.folder_of(catalogue.results, "made", lineage.fingerprint)) as store:
+        grid.to_dataset().to_zarr(store, zarr_format=3, consolidated=False, write_empty_chunks=True)
+        results.commit(store, lineage, {})
+    return catalogue
+
+
+@pytest.fixture
+def doubled(monkeypatch):
+    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
+
+    @pipeline("test.doubled", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def doubled(grid: xr.DataArray, *, factor: Annotated[float, Field(gt=0)] = 2.0) -> xr.Dataset:
+        """Double a grid."""
+        return (grid.chunk(512) * factor).assign_attrs(units="nT").to_dataset(name="doubled")
+
+    return doubled
+
+
+def run(doubled, catalogue, client, **values):
+    inputs = {"grid": "made:total_field_anomaly"}
+    return run_job(doubled, inputs, doubled.validate(**values), catalogue=catalogue, client=client)
+
+
+def test_a_result_holds_what_the_pipeline_gives(doubled, catalogue, client):
+    outcome = run(doubled, catalogue, client)
+    source = results.open_result(catalogue.find("made").folder)["total_field_anomaly"]
+    committed = results.open_result(outcome.folder)
+    np.testing.assert_array_equal(committed["doubled"].values, 2 * source.values)
+    assert committed["doubled"].attrs["units"] == "nT"
+    assert committed.rio.crs.to_epsg() == 32754 if hasattr(committed, "rio") else True
+    assert verify(outcome.folder).ok
+
+
+def test_the_manifest_says_what_the_result_came_from(doubled, catalogue, client):
+    outcome = run(doubled, catalogue, client)
+    manifest = read_manifest(outcome.folder)
+    made = read_manifest(catalogue.find("made").folder)
+    assert manifest["pipeline"] == "test.doubled"
+    assert manifest["fingerprint"] == outcome.fingerprint
+    assert manifest["inputs"] == {"grid": made["id"] + ":total_field_anomaly"}
+    assert manifest["parameters"] == {"factor": 2.0}
+    assert manifest["arrays"]["doubled"]["chunk_count"] == 2 * 2
+    opened = results.open_result(outcome.folder)
+    assert json.loads(opened.attrs["pipeline_parameters"]) == {"factor": 2.0}
+
+
+def test_the_same_request_is_answered_from_the_result_that_exists(doubled, catalogue, client):
+    first = run(doubled, catalogue, client)
+    before = {p: p.stat().st_mtime_ns for p in first.folder.rglob("*")}
+    again = run(doubled, catalogue, client, factor=2)
+    assert (first.computed, again.computed) == (True, False)
+    assert first.folder == again.folder
+    assert before == {p: p.stat().st_mtime_ns for p in first.folder.rglob("*")}
+
+
+def test_another_parameter_is_another_result(doubled, catalogue, client):
+    assert run(doubled, catalogue, client).folder != run(doubled, catalogue, client, factor=3).folder
+
+
+def test_a_task_that_fails_leaves_nothing_behind(monkeypatch, catalogue, client):
+    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
+
+    def fail(block):
+        if block.size:
+            raise ParameterError("block", block.shape, "must not be")
+        return block
+
+    @pipeline("test.failing", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def failing(grid: xr.DataArray) -> xr.DataArray:
+        """Fail."""
+        return grid.chunk(512).copy(data=da.map_blocks(fail, grid.chunk(512).data, dtype=float))
+
+    with pytest.raises(ParameterError, match="must not be"):
+        run_job(
+            failing,
+            {"grid": "made:total_field_anomaly"},
+            failing.validate(),
+            catalogue=catalogue,
+            client=client,
+        )
+    assert [p.name for p in catalogue.results.iterdir()] == ["made-" + "f" * results.SHORT]
+
+
+def test_a_store_with_a_missing_chunk_is_never_committed(catalogue):
+    """Finding: a write that met a full disk leaves a store that opens as valid."""
+    lineage = results.Lineage("holed", "1", "e" * 64, {}, {})
+    folder = results.folder_of(catalogue.results, "holed", lineage.fingerprint)
+    with pytest.raises(StorageError, match="has 1 of 4 chunks"), results.begin(folder) as store:
+        array = zarr.create_group(store).create_array("values", shape=(4,), chunks=(1,), dtype="f8")
+        array[0] = 1.0
+        results.commit(store, lineage, {})
+    assert not folder.exists()
+
+
+def test_progress_counts_every_task_once(doubled, catalogue, client):
+    seen = []
+    inputs = {"grid": "made:total_field_anomaly"}
+    run_job(
+        doubled,
+        inputs,
+        doubled.validate(),
+        catalogue=catalogue,
+        client=client,
+        on_progress=lambda stages: seen.append(stages),
+    )
+    assert seen, "at least the last state is reported"
+    assert all(0 <= stage.done <= stage.total for stages in seen for stage in stages)
+    assert all(stage.done == stage.total for stage in seen[-1])
+
+
+def test_inputs_are_named_or_refused(doubled, catalogue, client):
+    with pytest.raises(InputError, match="takes the inputs grid; given: none"):
+        run_job(doubled, {}, doubled.validate(), catalogue=catalogue, client=client)
+    with pytest.raises(NotFoundError, match="no variable 'tmi'. It has: total_field_anomaly"):
+        run_job(doubled, {"grid": "made:tmi"}, doubled.validate(), catalogue=catalogue, client=client)
+    with pytest.raises(NotFoundError, match="no survey or result 'lost'"):
+        run_job(doubled, {"grid": "lost"}, doubled.validate(), catalogue=catalogue, client=client)
