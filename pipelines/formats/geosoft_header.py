@@ -77,8 +77,9 @@ class Header:
     @classmethod
     def unpack(cls, raw: bytes) -> "Header":
         """Read the fields from the start of a file."""
-        *numbers, label = cls.LAYOUT.unpack(raw[: cls.LAYOUT.size])
-        return cls(*numbers, label.partition(b"\0")[0].decode("latin-1").strip())
+        fields: list[Any] = list(cls.LAYOUT.unpack(raw[: cls.LAYOUT.size]))
+        fields[-1] = fields[-1].partition(b"\0")[0].decode("latin-1").strip()
+        return cls(*fields)
 
     def pack(self) -> bytes:
         """Return the 512 bytes, the optional fields empty."""
