@@ -8,7 +8,9 @@ there is whole: every parameter is in it, in order, with its type and words.
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from numpydoc.docscrape import get_doc_object
@@ -58,4 +60,5 @@ def public_objects() -> Iterator[tuple[str, Any]]:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     raise SystemExit(main())

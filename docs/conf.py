@@ -58,7 +58,17 @@ def show_pipelines_as_functions(app: Sphinx) -> None:
                     setattr(module, name, value.function)
 
 
+def keep_signature(app: Sphinx, what, name, documented, options, signature, returns):
+    """Keep the signature that Python tells.
+
+    numpydoc would look for one in the docstring, as compiled code has it, and stumbles over such
+    docstrings when a module imports an object that has one.
+    """
+    return signature, returns
+
+
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx, which calls this."""
+    app.connect("autodoc-process-signature", keep_signature, priority=100)
     # Before autosummary (priority 500) writes its pages.
     app.connect("builder-inited", show_pipelines_as_functions, priority=100)
