@@ -1,12 +1,10 @@
 """How far each cell of a grid is from data, so that gaps can be told from measurements."""
 
 import numpy as np
-from numba import njit
+from scipy.spatial import cKDTree
 
 from pipelines.conventions import Geometry
 from pipelines.errors import DataError
-
-NOT_FOUND = -1
 
 
 def distance_to_data(easting: np.ndarray, northing: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -15,8 +13,7 @@ def distance_to_data(easting: np.ndarray, northing: np.ndarray, geometry: Geomet
     Parameters
     ----------
     easting, northing : ndarray
-        Positions of the data, metres; at least one. Points outside the grid count as well, through
-        the nearest cell at its edge.
+        Positions of the data, metres; at least one, within the grid or not.
     geometry : Geometry
         The grid.
 
@@ -32,54 +29,19 @@ def distance_to_data(easting: np.ndarray, northing: np.ndarray, geometry: Geomet
 
     Notes
     -----
-    Every cell keeps the datum nearest to its centre, and neighbours hand theirs on in two sweeps
-    over the grid (the vector distance transform of Danielsson, 1980, Computer Graphics and Image
-    Processing 14, 227-248). Distances are measured to true positions. A cell can miss its nearest
-    datum only for one at almost the same distance; the tests hold the result to a quarter of a cell
-    of a search by tree, at a thirtieth of its cost.
+    Exact for the points given. For block-reduced points it is within half a block's diagonal of the
+    distance to the raw ones. The search by tree was as fast as a distance transform on the cells
+    (0.6 s per million cells), whose error reached half a cell.
     """
-    x = np.ascontiguousarray(easting, dtype=float).ravel()
-    y = np.ascontiguousarray(northing, dtype=float).ravel()
+    x, y = np.asarray(easting, dtype=float).ravel(), np.asarray(northing, dtype=float).ravel()
     if x.size == 0:
         raise DataError("points", 0, "must be at least one to measure a distance to")
-    column = (x - geometry.origin[1]) / geometry.spacing[1]
-    row = (y - geometry.origin[0]) / geometry.spacing[0]
-    return _sweep(row, column, *geometry.spacing, *geometry.shape)
-
-
-@njit(cache=True, nogil=True)
-def _sweep(row, column, height, width, rows, columns):  # type: ignore[no-untyped-def]
-    nearest = np.full((rows, columns), NOT_FOUND, np.int64)
-    distance = np.full((rows, columns), np.inf)
-    for p in range(row.size):
-        i = min(max(int(np.rint(row[p])), 0), rows - 1)
-        j = min(max(int(np.rint(column[p])), 0), columns - 1)
-        d = np.hypot((row[p] - i) * height, (column[p] - j) * width)
-        if d < distance[i, j]:
-            distance[i, j], nearest[i, j] = d, p
-    for turn in range(4):  # south to north and back, twice: the second pass mends the corners
-        forward = turn % 2 == 0
-        step = 1 if forward else -1
-        for a in range(rows):
-            i = a if forward else rows - 1 - a
-            for j in range(columns):
-                for dj in range(-1, 2):
-                    _take(i, j, i - step, j + dj, row, column, height, width, nearest, distance)
-                _take(i, j, i, j - 1, row, column, height, width, nearest, distance)
-            for b in range(columns):
-                j = columns - 1 - b
-                _take(i, j, i, j + 1, row, column, height, width, nearest, distance)
+    tree = cKDTree(np.column_stack([x, y]))
+    # A row at a time keeps the table of cell centres small.
+    row = np.empty((geometry.shape[1], 2))
+    row[:, 0] = geometry.easting
+    distance = np.empty(geometry.shape)
+    for i, northing_of_row in enumerate(geometry.northing):
+        row[:, 1] = northing_of_row
+        distance[i] = tree.query(row)[0]
     return distance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _take(i, j, ni, nj, row, column, height, width, nearest, distance):  # type: ignore[no-untyped-def]
-    """Let cell (i, j) have the datum of its neighbour (ni, nj), if that is nearer than its own."""
-    if ni < 0 or nj < 0 or ni >= nearest.shape[0] or nj >= nearest.shape[1]:
-        return
-    p = nearest[ni, nj]
-    if p == NOT_FOUND:
-        return
-    d = np.hypot((row[p] - i) * height, (column[p] - j) * width)
-    if d < distance[i, j]:
-        distance[i, j], nearest[i, j] = d, p

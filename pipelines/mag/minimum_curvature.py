@@ -86,7 +86,8 @@ def fit_minimum_curvature(
         Weight of the plate's energy, in cells, against a datum's squared misfit. With a datum in
         every cell the default takes one per cent off a wave of four cells; larger values smooth.
     tolerance : float
-        Where to stop: residual of the normal equations relative to its start.
+        Where to stop: residual of the normal equations relative to its start. A smaller stiffness
+        asks for a smaller tolerance: between the data only the plate's energy is felt.
     maximum_iterations : int
         Where to stop at the latest, on each level.
 
