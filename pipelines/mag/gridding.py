@@ -75,10 +75,10 @@ def grid_survey(
     channel : str, optional
         By default ``total_field_anomaly``, else ``total_field``, else the only channel there is.
     cell_size : float, optional
-        Metres; by default a quarter of the line spacing, rounded down to a tidy number. (Read
+        Metres; by default a quarter of the line spacing, rounded down to a tidy number. Read
         between such cells by straight lines, the field of a layer one spacing deep is wrong by 1.5 %
         of its rms, by cubic rows 0.03 %; with a third of the spacing it is 3 % and 0.15 %, and a
-        fifth costs half as many cells again.)
+        fifth costs half as many cells again.
     method : {"harmonic", "minimum_curvature"}
         ``harmonic`` explains the data by sources below the survey (`equivalent_sources`): it honours
         drape and knows how fields change with height. ``minimum_curvature`` bends a thin plate
