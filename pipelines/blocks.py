@@ -59,7 +59,7 @@ class View:
 
 
 def is_lazy(grid: xr.DataArray) -> bool:
-    """Whether the grid's cells are elsewhere: in a file indexed lazily, or in a Dask graph."""
+    """Whether values are elsewhere: in a file indexed lazily, or in a Dask graph."""
     return not isinstance(grid.variable._data, np.ndarray)
 
 

@@ -9,7 +9,7 @@ rounding and 2e-4 of its rms, respectively.
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import dask.array as da
 import xarray as xr
@@ -79,7 +79,7 @@ def apply_filters(grid: xr.DataArray, products: Sequence[Product], *, method: Me
     if method == "auto":
         method = "whole" if grid.size <= WHOLE_CELLS else "split"
     if not blocks.is_lazy(grid) and method == "whole":
-        arrays = list(filter_whole(blocks.whole(grid), layout, tuple(products)))
+        arrays: Sequence[Any] = filter_whole(blocks.whole(grid), layout, tuple(products))
     else:
         arrays = _lazily(grid, layout, tuple(products), method)
     labelled = {p.name: _label(grid, p, a) for p, a in zip(products, arrays, strict=True)}
@@ -115,9 +115,7 @@ def scaled_units(units: str, power: int) -> str:
     return f"{base}/m{exponent}" if power < 0 else f"{base} m{exponent}"
 
 
-def _lazily(
-    grid: xr.DataArray, layout: Layout, products: tuple[Product, ...], method: Method
-) -> list[da.Array] | list[NDArray]:
+def _lazily(grid: xr.DataArray, layout: Layout, products: tuple[Product, ...], method: Method) -> list[Any]:
     if method == "split":
         arrays = filter_split(grid, layout, products)
     else:
@@ -129,7 +127,7 @@ def _lazily(
     return arrays if blocks.is_lazy(grid) else list(da.compute(*arrays, scheduler="threads"))
 
 
-def _label(grid: xr.DataArray, product: Product, values: NDArray) -> xr.DataArray:
+def _label(grid: xr.DataArray, product: Product, values: Any) -> xr.DataArray:
     attrs = {k: v for k, v in grid.attrs.items() if k not in STALE_ATTRIBUTES}
     units = product.units
     if units is None and "units" in grid.attrs:

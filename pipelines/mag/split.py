@@ -32,20 +32,18 @@ import dask.array as da
 import numpy as np
 import scipy.fft
 import xarray as xr
-from dask.delayed import delayed
+from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
-from typing_extensions import override
 
 from pipelines import blocks
-from pipelines.mag.banded import gaussian_sums, support
+from pipelines.mag.banded import gaussian_sums
+from pipelines.mag.coarse import Coarse, High, Low
 from pipelines.mag.fill import Background, BlockSums, block_sums, fit_background, join_sums
 from pipelines.mag.finishing import Finisher, Product, distinct_kernels, output_dtype
 from pipelines.mag.kernels import Kernel
 from pipelines.mag.padded_field import Layout
-from pipelines.mag.padding import DECIMATION, Plane
+from pipelines.mag.padding import DECIMATION
 from pipelines.mag.transform import convolve, filter_spectrum
-
-SPLIT_CELLS = 16  # s, in cells of the coarser axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,95 +60,6 @@ class Tiling:
 
     tile: int = 2048
     halo: int = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Low(Kernel):
-    """K G / A²: what the coarse grid is multiplied by. Widths in metres, northing and easting."""
-
-    kernel: Kernel
-    width: float
-    sigma: tuple[float, float]
-
-    @property
-    @override
-    def isotropic(self) -> bool:
-        return self.kernel.isotropic and self.sigma[0] == self.sigma[1]
-
-    @override
-    def __call__(self, east: NDArray, north: NDArray, radial: NDArray) -> NDArray:
-        square = (radial * self.width) ** 2
-        answer = (north * self.sigma[0]) ** 2 + (east * self.sigma[1]) ** 2
-        # Both exponents are never positive: σ is at most s/√2.
-        lowpass = 2.0 * np.exp(answer - 0.5 * square) - np.exp(answer - square)
-        return self.kernel(east, north, radial) * lowpass
-
-    @override
-    def on_plane(self, plane: Plane) -> Plane:
-        return self.kernel.on_plane(plane)
-
-
-@dataclass(frozen=True, slots=True)
-class High(Kernel):
-    """K (1 − G): what a tile is multiplied by. Width in metres."""
-
-    kernel: Kernel
-    width: float
-
-    @property
-    @override
-    def isotropic(self) -> bool:
-        return self.kernel.isotropic
-
-    @override
-    def __call__(self, east: NDArray, north: NDArray, radial: NDArray) -> NDArray:
-        highpass = np.expm1(-0.5 * (radial * self.width) ** 2)
-        return self.kernel(east, north, radial) * (highpass * highpass)
-
-    @override
-    def on_plane(self, plane: Plane) -> Plane:
-        return self.kernel.on_plane(plane)
-
-
-@dataclass(frozen=True, slots=True)
-class Coarse:
-    """The coarse grid: node m of an axis lies at position ``m · DECIMATION − before``.
-
-    Attributes
-    ----------
-    layout : Layout
-        Of the padded field.
-    """
-
-    layout: Layout
-
-    @property
-    def width(self) -> float:
-        """The length s, metres."""
-        return SPLIT_CELLS * max(self.layout.spacing)
-
-    @property
-    def sigma(self) -> tuple[float, float]:
-        """Width of the Gaussian along each axis, in cells of it."""
-        north, east = (0.5 * self.width / h for h in self.layout.spacing)
-        return north, east
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Nodes along each axis."""
-        north, east = (axis.length // DECIMATION for axis in self.layout.axes)
-        return north, east
-
-    def nodes_near(self, positions: slice, axis: int) -> slice:
-        """Nodes within reach of positions, not wrapped."""
-        before, reach = self.layout.axes[axis].before, support(self.sigma[axis])
-        first = -(-(positions.start - reach + before) // DECIMATION)
-        last = (positions.stop - 1 + reach + before) // DECIMATION
-        return slice(first, last + 1)
-
-    def node_positions(self, nodes: slice, axis: int) -> NDArray[np.int64]:
-        """Positions of nodes."""
-        return np.arange(nodes.start, nodes.stop) * DECIMATION - self.layout.axes[axis].before
 
 
 def filter_split(
@@ -179,10 +88,7 @@ def filter_split(
     flat = [tile for row in tiles for tile in row]
     kernels = distinct_kernels(products)
 
-    sums = blocks.map_windows(_sum, grid, flat, label="sum-blocks")
-    rows = [sums[n : n + len(tiles[0])] for n in range(0, len(sums), len(tiles[0]))]
-    background = delayed(_background, pure=False)(rows, layout)
-
+    background = fit_lazily(grid, layout, tiling)
     owned = [_owned(tile, layout) for tile in flat]
     reads = [layout.reach(positions) for positions in owned]
     coarsen = partial(_coarsen, layout=layout)
@@ -195,6 +101,15 @@ def filter_split(
     finish = partial(_filter_tile, layout=layout, tiling=tiling, products=products)
     made = blocks.map_windows(finish, grid, reads, flat, shares, near, label="filter-tile")
     return blocks.assemble(made, tiles, len(products), output_dtype(grid.dtype))
+
+
+def fit_lazily(grid: xr.DataArray, layout: Layout, tiling: Tiling | None = None) -> Delayed:
+    """Fit a grid's `Background` in one pass over its tiles."""
+    tiles = blocks.lattice(layout.shape, (tiling or Tiling()).tile)
+    sums = blocks.map_windows(_sum, grid, [tile for row in tiles for tile in row], label="sum-blocks")
+    width = len(tiles[0])
+    rows = [sums[start : start + width] for start in range(0, len(sums), width)]
+    return delayed(_background, pure=False)(rows, layout)
 
 
 def _sum(view: blocks.View) -> BlockSums:

@@ -74,14 +74,19 @@ def row_spectrum(window: Window, dtype: np.dtype) -> NDArray:
 
 
 def filter_spectrum(
-    spectrum: NDArray, width: int, keep: slice, spacing: tuple[float, float], kernels: Sequence[Kernel]
+    spectrum: NDArray,
+    width: int,
+    keep: slice,
+    spacing: tuple[float, float],
+    kernels: Sequence[Kernel],
+    first: int = 0,
 ) -> list[NDArray]:
     """Finish the transform along columns, filter, and transform the columns back.
 
     Parameters
     ----------
     spectrum : array, shape (n, m/2 + 1)
-        Row transforms; overwritten.
+        Row transforms, or some columns of them; overwritten.
     width : int
         Length m of a row.
     keep : slice
@@ -90,6 +95,8 @@ def filter_spectrum(
         Cell size ``(northing, easting)``, metres.
     kernels : sequence of Kernel
         The filters.
+    first : int
+        Column of the transform that is the first of *spectrum*.
 
     Returns
     -------
@@ -98,6 +105,7 @@ def filter_spectrum(
     """
     length = spectrum.shape[0]
     east, north = wavenumbers((length, width), spacing)
+    east = east[:, first:]
     real = spectrum.real.dtype
     kept = (keep.stop - keep.start, spectrum.shape[1])
     # The last filter's output takes the place of the spectrum, of which each strip is done with.
