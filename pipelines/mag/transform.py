@@ -73,6 +73,14 @@ def row_spectrum(window: Window, dtype: np.dtype) -> NDArray:
     return spectrum
 
 
+def transform_columns(spectrum: NDArray) -> NDArray:
+    """Finish a transform along columns, in place, strip by strip."""
+    for start in range(0, spectrum.shape[1], COLUMNS):
+        strip = slice(start, start + COLUMNS)
+        spectrum[:, strip] = scipy.fft.fft(spectrum[:, strip], axis=0)
+    return spectrum
+
+
 def filter_spectrum(
     spectrum: NDArray,
     width: int,
