@@ -123,7 +123,7 @@ def map_windows(
     for number, (window, *rest) in enumerate(zip(windows, *arguments, strict=True)):
         rows, columns = window
         origin = (0, 0) if source is not None else (rows.start, columns.start)
-        cells = source if source is not None else grid.data[rows, columns]
+        cells = source if source is not None else _parts(grid.data[rows, columns])
         key = f"{label}-{run}-{number}"
         bounds = (rows.start, rows.stop, columns.start, columns.stop)
         tasks.append(call(function, bounds, cells, origin, *rest, dask_key_name=key))
@@ -162,10 +162,22 @@ def assemble(
     return arrays
 
 
+def _parts(array: da.Array) -> list[list[Delayed]]:
+    """Return an array's chunks as tasks, in rows.
+
+    Handed to `delayed` whole, an array is optimised on its own first: its tasks are fused under other
+    names, and whatever they share with other windows or outputs is computed again for each.
+    """
+    parts: list[list[Delayed]] = array.to_delayed(optimize_graph=False).tolist()
+    return parts
+
+
 def _call(
     function: Callable[..., Any], bounds: tuple[int, ...], cells: Any, origin: tuple[int, int], *rest: Any
 ) -> Any:
     rows, columns = slice(bounds[0], bounds[1]), slice(bounds[2], bounds[3])
+    if isinstance(cells, list):
+        cells = np.block(cells)
     return function(View(rows, columns, cells, origin), *rest)
 
 

@@ -5,6 +5,8 @@ blocks, and the cell size, heights, depth and damping are chosen. The solve, the
 task: it runs at once for a survey in memory, and is a Dask task for any other.
 """
 
+import operator
+import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import xarray as xr
 from dask.delayed import delayed
 from pydantic import Field
 
+from pipelines.blocks import is_lazy
 from pipelines.conventions import ATTRIBUTES, Geometry, crs_of, make_grid, require_projected
 from pipelines.errors import DataError, ParameterError
 from pipelines.mag.blockreduce import Blocks, block_reduce
@@ -35,6 +38,8 @@ TIDY = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 10.0)
 SLACK = 1.03  # lines meant to be 200 m apart measure 199 m, and ask for cells of 50 m all the same
 MAXIMUM_CELLS = 20_000_000
 TENSION = 0.25  # what Smith & Wessel (1990) advise for potential fields
+
+FIGURES = ("misfit", "iterations", "converged")
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -62,6 +67,7 @@ def grid_survey(
     damping: Positive | None = None,
     tension: Annotated[float, Field(ge=0, lt=1)] = TENSION,
     block: Literal["mean", "median"] = "mean",
+    ties: bool = False,
     max_distance: Positive | None = None,
     mask: bool = True,
     margin: Annotated[int, Field(ge=0)] = 0,
@@ -86,13 +92,17 @@ def grid_survey(
     upward : float, optional
         Height of the grid, metres; by default the survey's median. Only ``harmonic`` uses it.
     depth : float, optional
-        Depth of the layer below the lowest datum, metres; by default chosen by leaving lines out.
+        Depth of the layer below the lowest datum, metres; by default chosen by leaving pieces
+        of lines out (`cross_validation`).
     damping : float, optional
-        Noise-to-signal variance of the layer's fit; by default chosen by leaving lines out.
+        Noise-to-signal variance of the layer's fit; by default chosen likewise.
     tension : float
         Tension of the plate, 0 to 1, for ``minimum_curvature``.
     block : {"mean", "median"}
         How points are reduced in blocks of half a cell; the median ignores spikes.
+    ties : bool
+        Whether to grid tie lines too. They serve levelling; what mismatch is left between them and the
+        lines would be printed as streaks along them.
     max_distance : float, optional
         Cells farther than this from any datum hold no data, metres; by default 1.25 line spacings,
         which bridges one missing line and not two.
@@ -118,8 +128,12 @@ def grid_survey(
         above the layer.
     """
     require_projected(crs_of(survey))
-    points = read_points(survey, channel)
+    points = read_points(survey, channel, ties=ties)
+    lazy = is_lazy(survey[points.channel])
     choices = list(points.choices)
+    if points.ties_left:
+        reason = f"{points.ties_left:,} points on tie lines left out: mismatches would print as streaks"
+        choices.append(Choice("ties", "left out", reason))
     lines = line_spacing(survey)
     spacing, cell = _cell_size(lines, cell_size, choices)
     geometry = _grid_geometry(points, cell, margin)
@@ -140,7 +154,6 @@ def grid_survey(
         solve = MinimumCurvature(geometry, tension)
         choices.append(Choice("tension", tension, "of the plate, after Smith and Wessel (1990)"))
     reach = max_distance or _reach(spacing, choices)
-    lazy = not survey[points.channel].variable._in_memory
     return _assemble(survey, points, blocks, solve, reach, lazy=lazy, mask=mask).assign_attrs(
         {ATTRIBUTE: to_attribute(choices), "max_distance": reach, "points_without_value": points.dropped}
     )
@@ -255,7 +268,7 @@ def _layer(
         return depth, damping
     if np.isnan(lines.azimuth) or np.isnan(lines.spacing):
         found = depth or FALLBACK[0] * spacing, damping or FALLBACK[1]
-        why = "no parallel lines to leave out; a usual value"
+        why = "no parallel lines to leave pieces out of; a usual value"
     else:
         best = choose_layer(
             points.easting,
@@ -272,11 +285,12 @@ def _layer(
         found = best.depth, best.damping
         if best.lines:
             why = (
-                f"best of {best.trials} tried on {best.lines} left-out lines, which it predicts to "
-                f"{best.score:.3g} rms ({100 * best.relative:.1f} % of the field's)"
+                f"best of {best.trials} pairs tried on pieces left out of {best.lines} lines, each as "
+                f"long as the lines are apart; predicts them to {best.score:.3g} rms "
+                f"({100 * best.relative:.1f} % of the field's)"
             )
         else:
-            why = "too few parallel lines to leave one out; a usual value"
+            why = "too few parallel lines to leave pieces out; a usual value"
     if depth is None:
         choices.append(Choice("depth", round(found[0], 3), f"{found[0] / spacing:.2g} line spacings: {why}"))
     if damping is None:
@@ -289,6 +303,12 @@ def _reach(spacing: float, choices: list[Choice]) -> float:
     reason = f"{REACH} line spacings of {spacing:.0f} m: one missing line is bridged, two are a gap"
     choices.append(Choice("max_distance", round(reach, 2), reason))
     return reach
+
+
+def _solved(solve: Harmonic | MinimumCurvature, blocks: Blocks) -> tuple[Any, ...]:
+    """Return the grid and its `FIGURES`, flat: Dask would run a solve twice for a nested pick."""
+    values, report = solve(blocks)
+    return values, *(np.float64(report[name]) for name in FIGURES)
 
 
 def _assemble(
@@ -304,18 +324,20 @@ def _assemble(
     """Run the solve, or put it off as one task, and label what it gives."""
     geometry, crs = solve.geometry, crs_of(survey)
     distance = distance_to_data(blocks.easting, blocks.northing, geometry)
-    values, report = delayed(solve, nout=2, pure=True)(blocks) if lazy else solve(blocks)
-    units = survey[points.channel].attrs.get("units", ATTRIBUTES.get(points.channel, {}).get("units", ""))
     if lazy:
-        values = da.from_delayed(values, shape=geometry.shape, dtype=float)
+        key = f"grid-{type(solve).__name__.lower()}-{uuid.uuid4().hex[:12]}"
+        solved = delayed(_solved, pure=False)(solve, blocks, dask_key_name=key)
+        pick = delayed(operator.getitem, pure=False)
+        values: Any = da.from_delayed(pick(solved, 0), shape=geometry.shape, dtype=float)
         figures: dict[str, Any] = {
-            name: da.from_delayed(report[name], shape=(), dtype=float)
-            for name in ("misfit", "iterations", "converged")
+            name: da.from_delayed(pick(solved, n), shape=(), dtype=float) for n, name in enumerate(FIGURES, 1)
         }
     else:
-        figures = {name: float(figure) for name, figure in report.items()}
+        values, *told = _solved(solve, blocks)
+        figures = dict(zip(FIGURES, told, strict=True))
         if not figures["converged"]:
             warnings.warn("The fit has not converged: see fit_iterations and fit_misfit", stacklevel=3)
+    units = survey[points.channel].attrs.get("units", ATTRIBUTES.get(points.channel, {}).get("units", ""))
     attrs = {
         k: v for k, v in survey[points.channel].attrs.items() if k in ("long_name", "standard_name", "units")
     }

@@ -23,11 +23,12 @@ class SurveyPoints:
     value: np.ndarray
     line: np.ndarray
     dropped: int
+    ties_left: int
     has_height: bool
     choices: tuple[Choice, ...]
 
 
-def read_points(survey: xr.Dataset, channel: str | None) -> SurveyPoints:
+def read_points(survey: xr.Dataset, channel: str | None, *, ties: bool = True) -> SurveyPoints:
     """Read a channel's valid points, or refuse with the numbers.
 
     Parameters
@@ -36,6 +37,9 @@ def read_points(survey: xr.Dataset, channel: str | None) -> SurveyPoints:
         Line data of the house.
     channel : str, optional
         By default ``total_field_anomaly``, else ``total_field``, else the only channel there is.
+
+    ties : bool
+        Whether to read tie lines too; a survey of nothing but ties is read whole.
 
     Raises
     ------
@@ -62,6 +66,9 @@ def read_points(survey: xr.Dataset, channel: str | None) -> SurveyPoints:
         raise DataError(f"valid values of '{name}'", count, rule)
     has_height = "upward" in survey.variables
     line = np.repeat(np.arange(survey.sizes["line"]), survey["line_size"].values)
+    kinds = survey["line_type"].values.astype(str) if "line_type" in survey else np.array(["line"])
+    leave = not ties and (kinds == "tie").any() and (kinds != "tie").any()
+    kept = valid & (kinds != "tie")[line] if leave else valid
     columns = [np.asarray(survey[axis].values, dtype=float) for axis in ("easting", "northing")]
     columns.append(np.asarray(survey["upward"].values, dtype=float) if has_height else np.zeros(value.size))
     for axis, column in zip(("easting", "northing", "upward"), columns, strict=True):
@@ -69,9 +76,10 @@ def read_points(survey: xr.Dataset, channel: str | None) -> SurveyPoints:
             raise DataError(
                 f"survey coordinate '{axis}'", "NaN or infinity", "must be finite; leave such points out"
             )
-    if count < value.size:
-        columns = [column[valid] for column in columns]
-        value, line = value[valid], line[valid]
+    if not kept.all():
+        columns = [column[kept] for column in columns]
+        value, line = value[kept], line[kept]
     found = (Choice("channel", name, "the channel to grid"),) if channel is None else ()
     x, y, z = columns
-    return SurveyPoints(name, x, y, z, value, line, valid.size - count, has_height, found)
+    ties_left = count - value.size
+    return SurveyPoints(name, x, y, z, value, line, valid.size - count, ties_left, has_height, found)
