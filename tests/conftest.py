@@ -21,3 +21,11 @@ def survey_data() -> Path:
         warnings.warn(reason, stacklevel=1)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Let a test register pipelines that no other test sees; the built-in ones are there."""
+    from pipelines import registry
+
+    monkeypatch.setattr(registry, "_pipelines", registry.all_pipelines())

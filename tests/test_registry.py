@@ -14,9 +14,7 @@ from pipelines.registry import Cost, pipeline
 
 
 @pytest.fixture
-def scaled(monkeypatch):
-    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
-
+def scaled(own_registry):
     @pipeline("test.scaled", version="3", cost=lambda datasets, _: Cost(1.0, datasets["grid"].nbytes))
     def scaled(
         grid: xr.DataArray,

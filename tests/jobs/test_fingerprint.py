@@ -8,11 +8,7 @@ from quetzal.jobs.fingerprint import fingerprint
 
 
 @pytest.fixture
-def step(monkeypatch) -> Pipeline:
-    from pipelines import registry
-
-    monkeypatch.setattr(registry, "_pipelines", {})
-
+def step(own_registry) -> Pipeline:
     @pipeline("test.step", version="1", cost=lambda *_: Cost(1.0, 1.0))
     def step(grid: xr.DataArray, *, height: float = 100.0, note: str | None = None) -> xr.DataArray:
         """Do nothing."""
