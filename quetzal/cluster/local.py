@@ -1,6 +1,7 @@
 """A Dask client for the length of one command: a local cluster by default."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,7 @@ def dask_client(settings: Settings) -> Iterator[Client]:
             yield client
         return
     with (
+        _quiet(),
         dask.config.set({"logging.distributed": "error"}),
         LocalCluster(
             n_workers=settings.workers,
@@ -56,3 +58,16 @@ def dask_client(settings: Settings) -> Iterator[Client]:
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what needs no attention.
+
+    A taken dashboard port is replaced by a free one, whose address is shown. A graph may carry a survey's
+    block means, some ten MB a million points: they travel once.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*Port .* is already in use", UserWarning)
+        warnings.filterwarnings("ignore", "(?s).*Sending large graph", UserWarning)
+        yield

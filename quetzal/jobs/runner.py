@@ -33,16 +33,43 @@ class Outcome:
     seconds: float
 
 
-def run_job(
-    pipeline: Pipeline,
-    inputs: Mapping[str, str],
-    parameters: Parameters,
-    *,
-    catalogue: Catalogue,
-    client: Client,
-    on_progress: OnProgress | None = None,
-) -> Outcome:
-    """Return the result of *pipeline* on *inputs*: the one that exists, or a new one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One request, its inputs found and opened, nothing computed yet.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        What to run.
+    parameters : Parameters
+        Validated parameters.
+    snapshots : dict
+        Snapshot id of each input.
+    datasets : dict
+        The inputs, lazily indexed.
+    fingerprint : str
+        What the request is known by.
+    folder : Path
+        Where its result is, or will be.
+    """
+
+    pipeline: Pipeline
+    parameters: Parameters
+    snapshots: dict[str, str]
+    datasets: dict[str, Any]
+    fingerprint: str
+    folder: Path
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the result exists."""
+        return (self.folder / MANIFEST).exists()
+
+
+def prepare(
+    pipeline: Pipeline, inputs: Mapping[str, str], parameters: Parameters, catalogue: Catalogue
+) -> Job:
+    """Find and open the inputs of a request and take its fingerprint.
 
     Parameters
     ----------
@@ -54,6 +81,30 @@ def run_job(
         Validated parameters.
     catalogue : Catalogue
         Where inputs are found and the result goes.
+
+    Raises
+    ------
+    QuetzalError
+        If an input is missing or unknown.
+    """
+    if set(inputs) != set(pipeline.inputs):
+        wanted, given = ", ".join(pipeline.inputs), ", ".join(inputs) or "none"
+        raise InputError(f"{pipeline.name} takes the inputs {wanted}; given: {given}.", "Name each once.")
+    snapshots, datasets = {}, {}
+    for name in pipeline.inputs:
+        snapshots[name], datasets[name] = catalogue.open_input(inputs[name])
+    key = fingerprint(pipeline, snapshots, parameters)
+    folder = results.folder_of(catalogue.results, pipeline.name, key)
+    return Job(pipeline, parameters, snapshots, datasets, key, folder)
+
+
+def compute(job: Job, client: Client, on_progress: OnProgress | None = None) -> Outcome:
+    """Return the result of *job*: the one that exists, or a new one computed by *client*.
+
+    Parameters
+    ----------
+    job : Job
+        As `prepare` made it.
     client : Client
         The Dask to compute on.
     on_progress : callable, optional
@@ -62,23 +113,23 @@ def run_job(
     Raises
     ------
     QuetzalError
-        If an input is missing or unknown, or the store cannot take the result.
+        If the store cannot take the result.
+    PipelineError
+        If the pipeline refuses its inputs.
     """
     started = time.perf_counter()
-    snapshots, datasets = _open_inputs(pipeline, inputs, catalogue)
-    key = fingerprint(pipeline, snapshots, parameters)
-    folder = results.folder_of(catalogue.results, pipeline.name, key)
-    if (folder / MANIFEST).exists():
-        return Outcome(folder, key, computed=False, seconds=time.perf_counter() - started)
-    lineage = results.Lineage(
-        pipeline.name, pipeline.code_version, key, snapshots, parameters.model_dump(mode="json")
-    )
-    with _tolerate_the_same_result(folder), results.begin(folder) as store:
-        output = _as_dataset(pipeline.run(datasets, parameters), pipeline.name)
-        tasks = _write(output.assign_attrs(input_ids=list(snapshots.values())), store, client, on_progress)
+    if job.is_answered:
+        return Outcome(job.folder, job.fingerprint, computed=False, seconds=0.0)
+    name, version = job.pipeline.name, job.pipeline.code_version
+    parameters = job.parameters.model_dump(mode="json")
+    lineage = results.Lineage(name, version, job.fingerprint, job.snapshots, parameters)
+    with _tolerate_the_same_result(job.folder), results.begin(job.folder) as store:
+        output = _as_dataset(job.pipeline.run(job.datasets, job.parameters), name)
+        output.attrs["input_ids"] = list(job.snapshots.values())
+        tasks = _write(output, store, client, on_progress)
         seconds = time.perf_counter() - started
         results.commit(store, lineage, {"seconds": round(seconds, 3), "tasks": tasks})
-    return Outcome(folder, key, computed=True, seconds=time.perf_counter() - started)
+    return Outcome(job.folder, job.fingerprint, computed=True, seconds=time.perf_counter() - started)
 
 
 @contextmanager
@@ -89,18 +140,6 @@ def _tolerate_the_same_result(folder: Path) -> Iterator[None]:
     except ConflictError:
         if not (folder / MANIFEST).exists():
             raise
-
-
-def _open_inputs(
-    pipeline: Pipeline, inputs: Mapping[str, str], catalogue: Catalogue
-) -> tuple[dict[str, str], dict[str, Any]]:
-    if set(inputs) != set(pipeline.inputs):
-        wanted, given = ", ".join(pipeline.inputs), ", ".join(inputs) or "none"
-        raise InputError(f"{pipeline.name} takes the inputs {wanted}; given: {given}.", "Name each once.")
-    snapshots, datasets = {}, {}
-    for name in pipeline.inputs:
-        snapshots[name], datasets[name] = catalogue.open_input(inputs[name])
-    return snapshots, datasets
 
 
 def _as_dataset(output: xr.Dataset | xr.DataArray, fallback: str) -> xr.Dataset:

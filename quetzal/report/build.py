@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from dask.base import compute
 
@@ -158,18 +159,12 @@ def grid_names(result: xr.Dataset) -> list[str]:
 
 
 def depths_of(result: xr.Dataset) -> tuple[DepthSegment, ...]:
-    """Depth segments in the attribute ``depth_segments`` of the spectrum or of the dataset."""
-    holders = [result[n].attrs for n in SPECTRUM_NAMES if n in result] + [result.attrs]
-    entries = next((e for h in holders if (e := _entries(h.get("depth_segments")))), [])
-    segments = []
-    for entry in entries:
-        try:
-            start, stop, depth = (float(entry[key]) for key in ("start", "stop", "depth"))
-            error = entry.get("uncertainty")
-            segments.append(DepthSegment(start, stop, depth, None if error is None else float(error)))
-        except (KeyError, TypeError, ValueError):
-            continue  # an entry of another form is not a depth we can show
-    return tuple(segments)
+    """Depths of the spectrum's straight parts, as `pipelines.mag.spectrum.radial_spectrum` gives them."""
+    names = ("wavenumber_start", "wavenumber_stop", "depth", "depth_error")
+    if not all(name in result and result[name].dims == ("segment",) for name in names):
+        return ()
+    rows = np.stack([np.asarray(result[name].values, dtype=float) for name in names], axis=1)
+    return tuple(DepthSegment(*row) for row in rows.tolist() if np.isfinite(row).all())
 
 
 def _summary(survey: xr.Dataset | None, result: xr.Dataset) -> str:

@@ -11,7 +11,6 @@ import zarr
 from distributed import Client, LocalCluster
 from pydantic import Field
 
-from pipelines import registry
 from pipelines.conventions import Geometry, make_grid
 from pipelines.errors import ParameterError
 from pipelines.registry import Cost, pipeline
@@ -19,7 +18,7 @@ from quetzal.catalogue import results
 from quetzal.catalogue.catalogue import Catalogue
 from quetzal.catalogue.sealed import read_manifest, verify
 from quetzal.errors import InputError, NotFoundError, StorageError
-from quetzal.jobs.runner import run_job
+from quetzal.jobs.runner import compute, prepare
 
 GEOMETRY = Geometry(origin=(0.0, 0.0), spacing=(50.0, 50.0), shape=(1100, 1300))
 
@@ -48,9 +47,7 @@ def catalogue(tmp_path):
 
 
 @pytest.fixture
-def doubled(monkeypatch):
-    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
-
+def doubled(own_registry):
     @pipeline("test.doubled", version="1", cost=lambda *_: Cost(1.0, 1.0))
     def doubled(grid: xr.DataArray, *, factor: Annotated[float, Field(gt=0)] = 2.0) -> xr.Dataset:
         """Double a grid."""
@@ -60,8 +57,12 @@ def doubled(monkeypatch):
 
 
 def run(doubled, catalogue, client, **values):
-    inputs = {"grid": "made:total_field_anomaly"}
-    return run_job(doubled, inputs, doubled.validate(**values), catalogue=catalogue, client=client)
+    return compute(request(doubled, catalogue, **values), client)
+
+
+def request(pipeline, catalogue, inputs=None, **values):
+    inputs = {"grid": "made:total_field_anomaly"} if inputs is None else inputs
+    return prepare(pipeline, inputs, pipeline.validate(**values), catalogue)
 
 
 def test_a_result_holds_what_the_pipeline_gives(doubled, catalogue, client):
@@ -100,9 +101,7 @@ def test_another_parameter_is_another_result(doubled, catalogue, client):
     assert run(doubled, catalogue, client).folder != run(doubled, catalogue, client, factor=3).folder
 
 
-def test_a_task_that_fails_leaves_nothing_behind(monkeypatch, catalogue, client):
-    monkeypatch.setattr(registry, "_pipelines", dict(registry._pipelines))
-
+def test_a_task_that_fails_leaves_nothing_behind(own_registry, catalogue, client):
     def fail(block):
         if block.size:
             raise ParameterError("block", block.shape, "must not be")
@@ -114,13 +113,7 @@ def test_a_task_that_fails_leaves_nothing_behind(monkeypatch, catalogue, client)
         return grid.chunk(512).copy(data=da.map_blocks(fail, grid.chunk(512).data, dtype=float))
 
     with pytest.raises(ParameterError, match="must not be"):
-        run_job(
-            failing,
-            {"grid": "made:total_field_anomaly"},
-            failing.validate(),
-            catalogue=catalogue,
-            client=client,
-        )
+        compute(request(failing, catalogue), client)
     assert [p.name for p in catalogue.results.iterdir()] == ["made-" + "f" * results.SHORT]
 
 
@@ -137,24 +130,16 @@ def test_a_store_with_a_missing_chunk_is_never_committed(catalogue):
 
 def test_progress_counts_every_task_once(doubled, catalogue, client):
     seen = []
-    inputs = {"grid": "made:total_field_anomaly"}
-    run_job(
-        doubled,
-        inputs,
-        doubled.validate(),
-        catalogue=catalogue,
-        client=client,
-        on_progress=lambda stages: seen.append(stages),
-    )
+    compute(request(doubled, catalogue), client, lambda stages: seen.append(stages))
     assert seen, "at least the last state is reported"
     assert all(0 <= stage.done <= stage.total for stages in seen for stage in stages)
     assert all(stage.done == stage.total for stage in seen[-1])
 
 
-def test_inputs_are_named_or_refused(doubled, catalogue, client):
+def test_inputs_are_named_or_refused(doubled, catalogue):
     with pytest.raises(InputError, match="takes the inputs grid; given: none"):
-        run_job(doubled, {}, doubled.validate(), catalogue=catalogue, client=client)
+        request(doubled, catalogue, {})
     with pytest.raises(NotFoundError, match="no variable 'tmi'. It has: total_field_anomaly"):
-        run_job(doubled, {"grid": "made:tmi"}, doubled.validate(), catalogue=catalogue, client=client)
+        request(doubled, catalogue, {"grid": "made:tmi"})
     with pytest.raises(NotFoundError, match="no survey or result 'lost'"):
-        run_job(doubled, {"grid": "lost"}, doubled.validate(), catalogue=catalogue, client=client)
+        request(doubled, catalogue, {"grid": "lost"})

@@ -44,6 +44,8 @@ def result() -> xr.Dataset:
     data["tilt_angle"].attrs = {"units": "rad", "long_name": "Tilt angle"}
     wavenumber = np.linspace(1e-4, 0.06, 40)
     data["power"] = ("wavenumber", np.exp(20 - 2 * 150 * wavenumber))
+    segment = {"wavenumber_start": 0.002, "wavenumber_stop": 0.05, "depth": 150.0, "depth_error": 4.0}
+    data = data.assign({name: ("segment", [value]) for name, value in segment.items()})
     data = data.assign_coords(wavenumber=wavenumber)
     return data.assign_attrs(
         survey_date="1990-07-01",
@@ -53,7 +55,6 @@ def result() -> xr.Dataset:
         history=HISTORY,
         choices=json.dumps([{"parameter": "cell_size", "value": 50.0, "reason": "a quarter of 200 m"}]),
         quality=json.dumps([{"quantity": "Misfit of the gridding", "value": 0.82, "units": "nT"}]),
-        depth_segments=json.dumps([{"start": 0.002, "stop": 0.05, "depth": 150.0, "uncertainty": 4.0}]),
     )
 
 

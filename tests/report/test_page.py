@@ -215,11 +215,9 @@ def test_what_the_data_do_not_say_is_not_told(result):
 
 @pytest.mark.parametrize("broken", ["not JSON", "3", '{"a": 1}', '[1, "two", null]', None, 7])
 def test_attributes_of_another_form_are_passed_over(result, broken):
-    marked = result.assign_attrs(
-        choices=broken, quality=broken, depth_segments=broken, pipeline_parameters=broken
-    )
+    marked = result.assign_attrs(choices=broken, quality=broken, pipeline_parameters=broken)
     report = build_report(None, marked, title="x")
-    assert (report.choices, report.quality, report.depths) == ((), (), ())
+    assert (report.choices, report.quality) == ((), ())
     render(report)
 
 
