@@ -49,13 +49,16 @@ class View:
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
     def read(self, rows: slice | None = None, columns: slice | None = None) -> NDArray:
-        """Return the cells of the window, or of a part of it given in the grid's cell numbers."""
+        """Return the cells of the window, or of a part of it given in the grid's cell numbers.
+
+        In this machine's byte order, and half or long floats as float64: kernels know no others.
+        """
         rows, columns = rows or self.rows, columns or self.columns
         if not (_within(rows, self.rows) and _within(columns, self.columns)):
             raise IndexError(f"[{rows}, {columns}] leaves the window [{self.rows}, {self.columns}]")
         i, j = self._origin
         part = self._holder[rows.start - i : rows.stop - i, columns.start - j : columns.stop - j]
-        return np.asarray(part)
+        return _plain(np.asarray(part))
 
 
 def is_lazy(grid: xr.DataArray) -> bool:
@@ -179,6 +182,12 @@ def _call(
     if isinstance(cells, list):
         cells = np.block(cells)
     return function(View(rows, columns, cells, origin), *rest)
+
+
+def _plain(cells: NDArray) -> NDArray:
+    if cells.dtype.kind == "f" and cells.dtype.itemsize not in (4, 8):
+        return cells.astype(np.float64)
+    return cells.astype(cells.dtype.newbyteorder("="), copy=False)
 
 
 def _within(part: slice, of: slice) -> bool:

@@ -29,17 +29,23 @@ MARGIN = 6 * BLOCK
 class BlockSums:
     """Sums over the finite cells of each block of `BLOCK` × `BLOCK` cells.
 
+    With x and y the row and the column of a cell within its block, and f its value.
+
     Attributes
     ----------
-    count, total, rows, columns : array
-        Number of finite cells, sum of their values, of their row and of their column indices
-        within the block.
+    count, f, x, y, xx, xy, yy, xf, yf : array
+        Number of finite cells, and sums of these products over them.
     """
 
     count: NDArray[np.float64]
-    total: NDArray[np.float64]
-    rows: NDArray[np.float64]
-    columns: NDArray[np.float64]
+    f: NDArray[np.float64]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    xx: NDArray[np.float64]
+    xy: NDArray[np.float64]
+    yy: NDArray[np.float64]
+    xf: NDArray[np.float64]
+    yf: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def block_sums(values: NDArray) -> BlockSums:
         If a value is infinite.
     """
     shape = tuple(-(-n // BLOCK) for n in values.shape)
-    sums = np.zeros((4, *shape))
+    sums = np.zeros((len(BlockSums.__dataclass_fields__), *shape))
     _sum_blocks(values, sums)
     if not np.isfinite(sums).all():
         raise DataError("values of the grid", "infinite", "must be finite, or NaN where there is no data")
@@ -91,8 +97,8 @@ def join_sums(parts: Sequence[Sequence[BlockSums]]) -> BlockSums:
 def fit_background(sums: BlockSums, shape: tuple[int, int], spacing: tuple[float, float]) -> Background:
     """Fit the plane and fill the coarse pyramid.
 
-    The plane goes through the block means at the blocks' centroids, weighted by their counts: for
-    a plane this is the plane, and the sums of blocks do not depend on chunks.
+    The plane is that of least squares through all finite cells. Its sums are those of blocks, in
+    one order, and so do not depend on chunks.
 
     Parameters
     ----------
@@ -109,18 +115,16 @@ def fit_background(sums: BlockSums, shape: tuple[int, int], spacing: tuple[float
     found = sums.count > 0
     if not found.any():
         raise DataError("values of the grid", "all NaN", "must contain at least one finite cell")
+    plane = _fit_plane(sums, shape, spacing)
     count = np.where(found, sums.count, 1.0)
-    corner = np.indices(sums.count.shape) * BLOCK
-    centre = [0.5 * (n - 1) for n in shape]
-    north = (corner[0] + sums.rows / count - centre[0]) * spacing[0]
-    east = (corner[1] + sums.columns / count - centre[1]) * spacing[1]
-    mean = sums.total / count
-    plane = _fit_plane(north[found], east[found], mean[found], sums.count[found])
+    x, y = np.indices(sums.count.shape) * BLOCK
+    north = (x + sums.x / count - 0.5 * (shape[0] - 1)) * spacing[0]
+    east = (y + sums.y / count - 0.5 * (shape[1] - 1)) * spacing[1]
     in_grid = [np.minimum(BLOCK, n - BLOCK * np.arange(-(-n // BLOCK))) for n in shape]
     complete = sums.count == np.outer(*in_grid)
     if complete.all():
         return Background(plane, None, complete)
-    residual = mean - (plane.level + plane.northward * north + plane.eastward * east)
+    residual = sums.f / count - (plane.level + plane.northward * north + plane.eastward * east)
     weights = [np.where(found, sums.count, 0.0)]
     levels = [np.where(found, residual, 0.0)]
     while max(levels[-1].shape) > 1:
@@ -176,13 +180,21 @@ def fill_holes(residual: NDArray, start: tuple[int, int], base: NDArray[np.float
     return filled[: shape[0], : shape[1]].astype(residual.dtype)
 
 
-def _fit_plane(north: NDArray, east: NDArray, value: NDArray, weight: NDArray) -> Plane:
-    scale = max(np.abs(north).max(), np.abs(east).max(), 1e-300)
-    matrix = np.stack([np.ones_like(north), north / scale, east / scale], axis=1)
-    root = np.sqrt(weight)
+def _fit_plane(sums: BlockSums, shape: tuple[int, int], spacing: tuple[float, float]) -> Plane:
+    count, mean = sums.count.sum(), sums.f.sum() / sums.count.sum()
+    # Sums over the grid from those over blocks, about the grid's centre; values about their mean.
+    x, y = (n * BLOCK - 0.5 * (size - 1) for n, size in zip(np.indices(sums.count.shape), shape, strict=True))
+    f = sums.f - mean * sums.count
+    sum_x, sum_y = (x * sums.count + sums.x).sum(), (y * sums.count + sums.y).sum()
+    xx = (x * (x * sums.count + 2 * sums.x) + sums.xx).sum() - sum_x * sum_x / count
+    yy = (y * (y * sums.count + 2 * sums.y) + sums.yy).sum() - sum_y * sum_y / count
+    xy = (x * (y * sums.count + sums.y) + y * sums.x + sums.xy).sum() - sum_x * sum_y / count
+    xf = (x * f + sums.xf - mean * sums.x).sum()
+    yf = (y * f + sums.yf - mean * sums.y).sum()
     # Minimum norm: finite cells along one line fix one slope only, and the other is zero.
-    level, northward, eastward = np.linalg.lstsq(matrix * root[:, None], value * root, rcond=1e-10)[0]
-    return Plane(float(level), float(northward / scale), float(eastward / scale))
+    per_row, per_column = np.linalg.lstsq(np.array([[xx, xy], [xy, yy]]), np.array([xf, yf]), rcond=1e-12)[0]
+    level = mean - (per_row * sum_x + per_column * sum_y) / count
+    return Plane(float(level), float(per_row / spacing[0]), float(per_column / spacing[1]))
 
 
 def _push(level: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
@@ -210,14 +222,21 @@ def _pull(coarse: NDArray, level: NDArray, weight: NDArray, offset: int = 0) -> 
 def _sum_blocks(values: NDArray, sums: NDArray) -> None:
     rows, columns = values.shape
     for i in range(rows):
+        block, x = i // BLOCK, float(i % BLOCK)
         for j in range(columns):
-            v = values[i, j]
-            if v == v:
-                bi, bj = i // BLOCK, j // BLOCK
-                sums[0, bi, bj] += 1.0
-                sums[1, bi, bj] += v
-                sums[2, bi, bj] += i - bi * BLOCK
-                sums[3, bi, bj] += j - bj * BLOCK
+            f = float(values[i, j])
+            if f == f:
+                y = float(j % BLOCK)
+                here = sums[:, block, j // BLOCK]
+                here[0] += 1.0
+                here[1] += f
+                here[2] += x
+                here[3] += y
+                here[4] += x * x
+                here[5] += x * y
+                here[6] += y * y
+                here[7] += x * f
+                here[8] += y * f
 
 
 @njit(cache=True, nogil=True)

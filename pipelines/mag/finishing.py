@@ -96,4 +96,4 @@ def distinct_kernels(products: Sequence[Product]) -> tuple[Kernel, ...]:
 
 def output_dtype(dtype: np.dtype) -> np.dtype:
     """float32 stays float32, anything else becomes float64."""
-    return np.dtype(np.float32 if dtype == np.float32 else np.float64)
+    return np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize == 4 else np.float64)

@@ -48,6 +48,8 @@ class Layout:
         for axis, part in zip(self.axes, positions, strict=True):
             index, weight = axis.source(np.arange(part.start, part.stop))
             used = index[weight > 0]
+            if used.size == 0:  # all in the zeros between periodic images: any cell will do
+                used = index[:1]
             spans.append(slice(int(used.min()), int(used.max()) + 1))
         return spans[0], spans[1]
 

@@ -6,11 +6,15 @@ slope −2h wherever one ensemble dominates: deep sources at long waves, shallow
 """
 
 import itertools
+import operator
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -25,7 +29,14 @@ from pipelines.mag.transform import row_spectrum, transform_columns
 from pipelines.registry import Cost, Labelled, pipeline
 
 SMALLEST = 8  # cells along an axis
-FEWEST_BINS = 3  # of a segment
+FEWEST_BINS = 5  # of a segment
+STRAIGHT = 0.1  # natural logarithm: how far a true spectrum strays from straight segments
+FITTED = {
+    "depth": {"units": "m", "long_name": "Depth to the ensemble's top", "positive": "down"},
+    "depth_error": {"units": "m", "long_name": "Standard error of the depth"},
+    "wavenumber_start": {"units": "rad/m", "long_name": "First ring of the segment"},
+    "wavenumber_stop": {"units": "rad/m", "long_name": "Last ring of the segment"},
+}
 
 
 def _cost(datasets: Mapping[str, Labelled], parameters: Any) -> Cost:
@@ -50,8 +61,8 @@ def radial_spectrum(
     Parameters
     ----------
     grid : DataArray
-        Grid of the house with at least 8 cells along either axis. It is read at once, whatever
-        holds it: allow 24 bytes a cell, and decimate a grid of hundreds of millions of cells first.
+        Grid of the house with at least 8 cells along either axis. A lazy one gives a lazy result,
+        made in one task: allow 24 bytes a cell.
     segments : int
         Straight segments, 1 to 5; fewer where the grid has too few rings.
     taper : float
@@ -79,21 +90,53 @@ def radial_spectrum(
     geometry = geometry_of(grid, minimum=SMALLEST)
     if grid.dtype.kind not in "fiub":
         raise DataError(f"dtype of '{grid.name}'", str(grid.dtype), "must be real numbers")
-    layout = Layout.of(geometry.shape, geometry.spacing)
-    values = grid.values
-    everything = (slice(0, values.shape[0]), slice(0, values.shape[1]))
-    view = blocks.View(*everything, values)
-    background = fit_background(block_sums(values), layout.shape, layout.spacing)
-    window = layout.window(
-        view, background, everything, (_taper(values.shape[0], taper), _taper(values.shape[1], taper))
+    wavenumber, count = _rings(geometry.shape, geometry.spacing)
+    segments = min(segments, wavenumber.size // FEWEST_BINS)
+    measure = partial(
+        _measure,
+        spacing=geometry.spacing,
+        taper=taper,
+        rings=(wavenumber, count),
+        segments=segments,
     )
-    rings = _ring_average(window, geometry.spacing)
-    if rings["power"].max() <= 0:
-        raise DataError(f"values of '{grid.name}'", "a plane", "must vary to have a spectrum")
-    return _label(grid, rings, fit_segments(rings["wavenumber"], rings["power"], segments))
+    if not blocks.is_lazy(grid):
+        power, fits = measure(blocks.whole(grid))
+        return _label(grid, wavenumber, count, power, fits)
+    every = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+    (measured,) = blocks.map_windows(measure, grid, [every], label="radial-spectrum")
+    pick = delayed(operator.getitem, pure=False)
+    shapes = (wavenumber.shape, (segments, len(FITTED)))
+    lazy = [da.from_delayed(pick(measured, n), shape, dtype=float) for n, shape in enumerate(shapes)]
+    return _label(grid, wavenumber, count, lazy[0], lazy[1])
 
 
-def fit_segments(wavenumber: NDArray, power: NDArray, segments: int) -> list[dict[str, float]]:
+def _measure(
+    view: blocks.View,
+    *,
+    spacing: tuple[float, float],
+    taper: float,
+    rings: tuple[NDArray, NDArray],
+    segments: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the power of every ring, and a row of `FITTED` for every segment."""
+    layout = Layout.of(view.shape, spacing)
+    background = fit_background(block_sums(view.read()), layout.shape, spacing)
+    tapers = (_taper(view.shape[0], taper), _taper(view.shape[1], taper))
+    window = layout.window(view, background, (view.rows, view.columns), tapers)
+    power = _ring_power(window, spacing)
+    # What is left of a plane is rounding: some 1e-16 of its values, squared.
+    scale = max(abs(background.plane.level), 1e-300) ** 2 * np.prod(spacing)
+    if power.max() <= 1e-28 * scale:
+        raise DataError("values of the grid", "a plane", "must vary to have a spectrum")
+    table = np.full((segments, len(FITTED)), np.nan)
+    for row, fit in zip(table, fit_segments(rings[0], power, segments, rings[1]), strict=False):
+        row[:] = [fit[name] for name in FITTED]
+    return power, table
+
+
+def fit_segments(
+    wavenumber: NDArray, power: NDArray, segments: int, count: NDArray | None = None
+) -> list[dict[str, float]]:
     """Fit straight segments to the logarithm of a power spectrum, the best way to cut it.
 
     Parameters
@@ -101,7 +144,11 @@ def fit_segments(wavenumber: NDArray, power: NDArray, segments: int) -> list[dic
     wavenumber, power : arrays
         Ascending wavenumbers, rad/m, and positive power; others are left out.
     segments : int
-        How many; each takes at least three rings, so a short spectrum gets fewer.
+        How many; each takes at least five rings, so a short spectrum gets fewer.
+    count : array, optional
+        Waves averaged in each ring. The logarithm of their mean power has a variance of 2/count,
+        half of the waves being mirror images; to it comes a misfit of 0.1 that no count takes away,
+        and the inverse of the sum is the ring's weight. Equal weights by default.
 
     Returns
     -------
@@ -110,13 +157,14 @@ def fit_segments(wavenumber: NDArray, power: NDArray, segments: int) -> list[dic
     """
     seen = power > 0
     k, y = wavenumber[seen], np.log(power[seen])
+    weight = np.ones_like(k) if count is None else 1.0 / (STRAIGHT**2 + 2.0 / count[seen])
     segments = min(segments, k.size // FEWEST_BINS)
     if segments == 0:
         return []
-    cuts = _best_cuts(k, y, segments)
+    cuts = _best_cuts(k, y, weight, segments)
     found = []
     for start, stop in itertools.pairwise(cuts):
-        slope, error = _slope(k[start:stop], y[start:stop])
+        slope, error = _slope(k[start:stop], y[start:stop], weight[start:stop])
         found.append(
             {
                 "depth": -0.5 * slope,
@@ -128,43 +176,58 @@ def fit_segments(wavenumber: NDArray, power: NDArray, segments: int) -> list[dic
     return found
 
 
-def _ring_average(window: Window, spacing: tuple[float, float]) -> dict[str, NDArray]:
-    rows, columns = window.shape
-    spectrum = transform_columns(row_spectrum(window, np.dtype(float)))
-    east, north = wavenumbers((rows, columns), spacing)
-    step = 2 * np.pi / min(rows * spacing[0], columns * spacing[1])
-    last = int(np.pi / max(spacing) / step)
-    # A wave and its mirror image are one column of the half-plane, but for the first and, of an
-    # even length, the last column, which hold both.
-    twice = np.full(columns // 2 + 1, 2.0)
-    twice[0] = 1.0
-    if columns % 2 == 0:
-        twice[-1] = 1.0
-    count, total, radius = np.zeros((3, last + 1))
-    for row in range(rows):
+def _rings(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[NDArray, NDArray]:
+    """Mean wavenumber and number of waves of every ring; the mean of the grid is in none."""
+    east, north = wavenumbers(shape, spacing)
+    step, last = _ring_step(shape, spacing)
+    count, radius = np.zeros((2, last + 1))
+    weight = _waves(shape[1])
+    for row in range(shape[0]):
         radial = np.sqrt(east[0] ** 2 + north[row] ** 2)
         ring = np.rint(radial / step).astype(np.intp)
         inside = ring <= last
-        ring, weight = ring[inside], twice[inside]
-        power = np.abs(spectrum[row, inside]) ** 2
-        count += np.bincount(ring, weight, last + 1)
-        total += np.bincount(ring, weight * power, last + 1)
-        radius += np.bincount(ring, weight * radial[inside], last + 1)
-    # Energy that the taper took is given back on average.
+        count += np.bincount(ring[inside], weight[inside], last + 1)
+        radius += np.bincount(ring[inside], (weight * radial)[inside], last + 1)
+    return radius[1:] / count[1:], count[1:]
+
+
+def _ring_power(window: Window, spacing: tuple[float, float]) -> NDArray[np.float64]:
+    shape = window.shape
+    spectrum = transform_columns(row_spectrum(window, np.dtype(float)))
+    east, north = wavenumbers(shape, spacing)
+    step, last = _ring_step(shape, spacing)
+    count, total = np.zeros((2, last + 1))
+    weight = _waves(shape[1])
+    for row in range(shape[0]):
+        ring = np.rint(np.sqrt(east[0] ** 2 + north[row] ** 2) / step).astype(np.intp)
+        inside = ring <= last
+        power = weight * np.abs(spectrum[row]) ** 2
+        count += np.bincount(ring[inside], weight[inside], last + 1)
+        total += np.bincount(ring[inside], power[inside], last + 1)
+    # The energy that the taper took is given back on average: white noise keeps its density.
     kept = float((window.rows[1] ** 2).sum() * (window.columns[1] ** 2).sum())
-    density = spacing[0] * spacing[1] / kept
-    ring_count = count[1:]  # the mean is not part of the spectrum: it went with the plane
-    return {
-        "wavenumber": radius[1:] / ring_count,
-        "power": total[1:] / ring_count * density,
-        "count": ring_count,
-    }
+    return total[1:] / count[1:] * (spacing[0] * spacing[1] / kept)
 
 
-def _best_cuts(k: NDArray, y: NDArray, segments: int) -> list[int]:
+def _ring_step(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[float, int]:
+    """Width of a ring, rad/m, and the number of the last one."""
+    step = 2 * np.pi / min(shape[0] * spacing[0], shape[1] * spacing[1])
+    return step, int(np.pi / max(spacing) / step)
+
+
+def _waves(columns: int) -> NDArray[np.float64]:
+    """Waves that a column of the half-plane stands for: with their mirror images, two."""
+    waves = np.full(columns // 2 + 1, 2.0)
+    waves[0] = 1.0
+    if columns % 2 == 0:
+        waves[-1] = 1.0
+    return waves
+
+
+def _best_cuts(k: NDArray, y: NDArray, weight: NDArray, segments: int) -> list[int]:
     """Cut a curve where straight lines through the pieces fit best (dynamic programming)."""
     size = k.size
-    misfit = _misfits(k, y)
+    misfit = _misfits(k, y, weight)
     best, origin = misfit[0].copy(), [np.zeros(size + 1, int)]
     for _ in range(segments - 1):
         candidates = best[:, None] + misfit
@@ -177,26 +240,26 @@ def _best_cuts(k: NDArray, y: NDArray, segments: int) -> list[int]:
     return cuts[::-1]
 
 
-def _misfits(k: NDArray, y: NDArray) -> NDArray:
-    """Squared misfit of a line through points i … j − 1, for all i and j; infinite if too few."""
-    centred, level = k - k.mean(), y - y.mean()
-    sums = [
-        np.concatenate([[0.0], np.cumsum(v)])
-        for v in (np.ones_like(k), centred, level, centred * centred, centred * level, level * level)
-    ]
-    n, x, v, xx, xv, vv = (s[None, :] - s[:, None] for s in sums)
+def _misfits(k: NDArray, y: NDArray, weight: NDArray) -> NDArray:
+    """Weighted squared misfit of a line through points i … j − 1; infinite where they are too few."""
+    x, v = k - k.mean(), y - y.mean()
+    terms = (weight, weight * x, weight * v, weight * x * x, weight * x * v, weight * v * v)
+    cumulated = [np.concatenate([[0.0], np.cumsum(term)]) for term in terms]
+    n, sx, sv, xx, xv, vv = (c[None, :] - c[:, None] for c in cumulated)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread, slope, scatter = xx - x * x / n, xv - x * v / n, vv - v * v / n
+        spread, slope, scatter = xx - sx * sx / n, xv - sx * sv / n, vv - sv * sv / n
         misfit = np.maximum(scatter - slope * slope / spread, 0.0)
-    return np.where(n >= FEWEST_BINS, misfit, np.inf)
+    place = np.arange(k.size + 1)
+    return np.where(place[None, :] - place[:, None] >= FEWEST_BINS, misfit, np.inf)
 
 
-def _slope(k: NDArray, y: NDArray) -> tuple[float, float]:
-    centred = k - k.mean()
-    spread = float(centred @ centred)
-    slope = float(centred @ (y - y.mean())) / spread
-    residual = y - y.mean() - slope * centred
-    return slope, float(np.sqrt(residual @ residual / (k.size - 2) / spread))
+def _slope(k: NDArray, y: NDArray, weight: NDArray) -> tuple[float, float]:
+    x = k - np.average(k, weights=weight)
+    v = y - np.average(y, weights=weight)
+    spread = float((weight * x) @ x)
+    slope = float((weight * x) @ v) / spread
+    residual = v - slope * x
+    return slope, float(np.sqrt((weight * residual) @ residual / (k.size - 2) / spread))
 
 
 def _taper(size: int, share: float) -> NDArray[np.float64]:
@@ -205,24 +268,15 @@ def _taper(size: int, share: float) -> NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(np.pi * np.minimum((inward + 0.5) / max(width, 0.5), 1.0))
 
 
-def _label(grid: xr.DataArray, rings: dict[str, NDArray], segments: list[dict[str, float]]) -> xr.Dataset:
+def _label(grid: xr.DataArray, wavenumber: NDArray, count: NDArray, power: Any, fits: Any) -> xr.Dataset:
     units = str(grid.attrs.get("units", "1"))
-    columns = {
-        "depth": {"units": "m", "long_name": "Depth to the ensemble's top", "positive": "down"},
-        "depth_error": {"units": "m", "long_name": "Standard error of the depth"},
-        "wavenumber_start": {"units": "rad/m", "long_name": "First ring of the segment"},
-        "wavenumber_stop": {"units": "rad/m", "long_name": "Last ring of the segment"},
-    }
-    power = rings["power"]
-    with np.errstate(divide="ignore"):
-        logarithm = np.log(power)
     data: dict[str, Any] = {
         "power": ("wavenumber", power, {"units": f"({units})2 m2", "long_name": "Radially averaged power"}),
-        "log_power": ("wavenumber", logarithm, {"units": "1", "long_name": "Natural logarithm of the power"}),
-        "count": ("wavenumber", rings["count"].astype(np.int64), {"long_name": "Waves in the ring"}),
+        "log_power": ("wavenumber", np.log(power), {"units": "1", "long_name": "Logarithm of the power"}),
+        "count": ("wavenumber", count.astype(np.int64), {"units": "1", "long_name": "Waves in the ring"}),
     }
-    for name, attrs in columns.items():
-        data[name] = ("segment", np.array([s[name] for s in segments], dtype=float), attrs)
-    axis = ("wavenumber", rings["wavenumber"], {"units": "rad/m", "long_name": "Wavenumber"})
+    for number, (name, attrs) in enumerate(FITTED.items()):
+        data[name] = ("segment", fits[:, number], dict(attrs))
+    axis = ("wavenumber", wavenumber, {"units": "rad/m", "long_name": "Wavenumber"})
     kept = {key: value for key, value in grid.attrs.items() if key == "history"}
     return xr.Dataset(data, coords={"wavenumber": axis}, attrs=kept)
