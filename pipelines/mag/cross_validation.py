@@ -1,13 +1,17 @@
-"""Depth and damping of a harmonic layer, chosen by leaving pieces of lines out.
+"""Depth and damping of a harmonic layer, chosen by leaving data out.
 
 A layer that fits its own data well may still be wrong between the lines, and only there does the map
-differ from the data. So pieces of lines are held out in one or two windows of the survey, the layer is
-fitted to the rest, and the pair is taken that predicts the held-out pieces best.
+differ from the data. So data are held out in one or two windows of the survey, the layer is fitted to
+the rest, and the pair is taken that predicts best what was held out. Two things are held out in turn:
 
-A piece is as long as the lines are apart. Its middle is then half a spacing from the nearest datum, as
-a cell midway between two lines is: the score is the error where the map has to be trusted most. A whole
-line left out would leave a gap of two spacings and ask for a far smoother layer than the map needs:
-on a simulated survey with a known field, whole lines chose a layer with six times the misfit.
+*Pieces* of lines, as long as the lines are apart. The middle of a piece is half a spacing from the
+nearest datum, as a cell midway between two lines is; this score ranks the pairs.
+
+*Whole lines*, which tell what pieces cannot: how well neighbouring lines agree. With too little damping
+the layer honours the small difference in level between two lines and prints it as stripes. So a damping
+is allowed only if no heavier one predicts the left-out lines much better, in any window. As the score
+itself whole lines would not do: they leave gaps of two spacings and ask for a layer far smoother than
+the map needs (on a simulated survey of known field, one with six times the misfit).
 """
 
 import functools
@@ -20,7 +24,8 @@ from pipelines.mag.blockreduce import Blocks, block_reduce
 from pipelines.mag.equivalent_sources import fit_layer
 
 DEPTHS = tuple(2.0 ** (i / 2) for i in range(-1, 5))  # of the line spacing: 0.71, 1, 1.41 … 4
-DAMPINGS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+# Down to noise of 1 % of the signal: less, lines do not agree; and the solve would take 200 steps and more.
+DAMPINGS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 FIRST = (2, 2)  # where the search begins: 1.41 spacings, 1e-2
 STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
 FALLBACK = (DEPTHS[FIRST[0]], DAMPINGS[FIRST[1]])
@@ -31,6 +36,7 @@ FEWEST_TRACKS = 5
 FULL = 0.75  # a window must hold this share of the points of the fullest one
 QUIET_AND_BUSY = (0.5, 0.9)  # quantiles of the windows' variability that are tried
 TOLERANCE = 1e-3
+MUCH_BETTER = 1.5  # stripes show from here on; the errors of whole lines scatter by some 10 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,35 @@ class LayerChoice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Split:
-    """One window: data to fit, data held out."""
+    """Data to fit, data held out."""
 
     fitted: Blocks
     held: Blocks
+
+    def error(self, depth: float, damping: float, lowest: float) -> float:
+        """Root mean square error of the held-out data, predicted from the others."""
+        fitted, held = self.fitted, self.held
+        layer = fit_layer(
+            fitted.easting,
+            fitted.northing,
+            fitted.upward,
+            fitted.value,
+            depth=depth,
+            damping=damping,
+            lowest=lowest,
+            extent=(held.easting.min(), held.northing.min(), held.easting.max(), held.northing.max()),
+            tolerance=TOLERANCE,
+        )
+        predicted = layer.predict(held.easting, held.northing, held.upward)
+        return float(np.sqrt(np.mean((predicted - held.value) ** 2)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """Part of a survey, split in the two ways."""
+
+    pieces: _Split
+    lines: _Split
     tracks: int
 
 
@@ -108,30 +139,36 @@ def choose_layer(
     depths = [f * spacing for f in DEPTHS] if depth is None else [depth]
     dampings = list(DAMPINGS) if damping is None else [damping]
     start = (min(FIRST[0], len(depths) - 1), min(FIRST[1], len(dampings) - 1))
-    windows = _windows(easting, northing, value, spacing, azimuth)
-    splits = []
-    for window in windows:
-        points = (a[window] for a in (easting, northing, upward, value, line))
-        if split := _hold_out(*points, spacing=spacing, azimuth=azimuth, block_size=block_size):
-            splits.append(split)
+    windows = []
+    for chosen in _windows(easting, northing, value, spacing, azimuth):
+        points = (a[chosen] for a in (easting, northing, upward, value, line))
+        if window := _hold_out(*points, spacing=spacing, azimuth=azimuth, block_size=block_size):
+            windows.append(window)
     lowest = float(upward.min())
-    if not splits:
+    if not windows:
         nan = float("nan")
         return LayerChoice(depths[start[0]], dampings[start[1]], nan, nan, 0, 0)
 
     @functools.cache
+    def between_lines(i: int, j: int) -> np.ndarray:
+        return np.array([w.lines.error(depths[i], dampings[j], lowest) for w in windows])
+
+    @functools.cache
     def score(i: int, j: int) -> float:
-        errors = [_held_out_error(s, depths[i], dampings[j], lowest) for s in splits]
+        heavier = np.min([between_lines(i, k) for k in range(j + 1)], axis=0)
+        if (between_lines(i, j) > MUCH_BETTER * heavier).any():
+            return float("inf")
+        errors = [w.pieces.error(depths[i], dampings[j], lowest) for w in windows]
         return float(np.sqrt(np.mean(np.square(errors))))
 
     best = _descend(score, (len(depths), len(dampings)), start)
-    deviation = float(np.sqrt(np.mean([np.var(s.held.value) for s in splits])))
+    deviation = float(np.sqrt(np.mean([np.var(w.pieces.held.value) for w in windows])))
     return LayerChoice(
         depth=depths[best[0]],
         damping=dampings[best[1]],
         score=score(*best),
         relative=score(*best) / deviation if deviation > 0 else 0.0,
-        lines=sum(s.tracks for s in splits),
+        lines=sum(w.tracks for w in windows),
         trials=score.cache_info().currsize,
     )
 
@@ -154,23 +191,6 @@ def _descend(
                     break
                 here, moved = there, True
     return here
-
-
-def _held_out_error(split: _Split, depth: float, damping: float, lowest: float) -> float:
-    fitted, held = split.fitted, split.held
-    layer = fit_layer(
-        fitted.easting,
-        fitted.northing,
-        fitted.upward,
-        fitted.value,
-        depth=depth,
-        damping=damping,
-        lowest=lowest,
-        extent=(held.easting.min(), held.northing.min(), held.easting.max(), held.northing.max()),
-        tolerance=TOLERANCE,
-    )
-    predicted = layer.predict(held.easting, held.northing, held.upward)
-    return float(np.sqrt(np.mean((predicted - held.value) ** 2)))
 
 
 def _windows(
@@ -205,8 +225,8 @@ def _hold_out(
     spacing: float,
     azimuth: float,
     block_size: float,
-) -> _Split | None:
-    """Hold out every fourth piece of each track of a window; None if there are too few tracks."""
+) -> _Window | None:
+    """Hold out every fourth piece of each track, and every fourth track; None if there are too few."""
     along, across = _turn(easting, northing, azimuth)
     side = np.ptp(along)
     names, line = np.unique(line, return_inverse=True)
@@ -227,13 +247,18 @@ def _hold_out(
     own = track_of_line[line]
     # Two pieces further on from one track to the next: no two held-out pieces lie side by side.
     held = (own > 0) & ((piece + (EVERY // 2) * own) % EVERY == 0)
-    if not held.any():
+    whole = (own > 1) & (own < tracks) & (own % EVERY == 3 % EVERY)
+    if not (held.any() and whole.any()):
         return None
-    fitted, out = (
-        block_reduce(easting[m], northing[m], value[m], upward=upward[m], size=block_size)
-        for m in (~held, held)
-    )
-    return _Split(fitted, out, tracks)
+
+    def split(out: np.ndarray) -> _Split:
+        parts = (
+            block_reduce(easting[m], northing[m], value[m], upward=upward[m], size=block_size)
+            for m in (~out, out)
+        )
+        return _Split(*parts)
+
+    return _Window(split(held), split(whole), tracks)
 
 
 def _turn(easting: np.ndarray, northing: np.ndarray, azimuth: float) -> tuple[np.ndarray, np.ndarray]:
