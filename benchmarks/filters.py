@@ -1,9 +1,10 @@
 """Filters of a grid: `python -m benchmarks.filters`.
 
 The limit is one real transform, times a kernel made beforehand, and one inverse, at the padded
-size (2560² for a grid of 2048²; Harmonica does not pad and works on 2048²). Every case gets the same grid: a random-phase field over sources at a depth of three cells,
-with a plane. `python -m benchmarks.filters --only "RTP of 16384², Zarr to Zarr" --rounds 1` takes
-minutes and 2 GB of disk.
+size: 2560² for a grid of 2048² (Harmonica does not pad and works on 2048²). Every case gets the
+same grid: a random-phase field over sources at a depth of three cells, with a plane.
+`python -m benchmarks.filters --only "RTP of 16384², Zarr to Zarr" --rounds 1` takes a minute and
+2 GB of disk.
 """
 
 import tempfile

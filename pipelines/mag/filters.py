@@ -10,17 +10,16 @@ References
 Blakely, R. J. (1995). Potential Theory in Gravity and Magnetic Applications. Cambridge.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import xarray as xr
 from pydantic import Field
 
-from pipelines.errors import DataError
 from pipelines.mag import products
-from pipelines.mag.products import PassKind
-from pipelines.mag.spectral import WHOLE_CELLS, Method, Product, apply_filters, distinct_kernels
-from pipelines.registry import Cost, CostModel, Labelled, pipeline
+from pipelines.mag.filtering import ONE_KERNEL, Declination, Order, Positive, filter_cost, one_product
+from pipelines.mag.separation import band_pass, directional_cosine, high_pass, low_pass
+from pipelines.mag.spectral import Method, apply_filters
+from pipelines.registry import pipeline
 
 __all__ = [
     "analytic_signal",
@@ -39,35 +38,7 @@ __all__ = [
     "vertical_integral",
 ]
 
-Positive = Annotated[float, Field(gt=0)]
-Order = Annotated[int, Field(ge=1, le=8)]
 Inclination = Annotated[float, Field(ge=-90, le=90)]
-Declination = Annotated[float, Field(ge=-360, le=360)]
-
-# CPU seconds a padded cell, measured on one core: the forward transform with the reading, and each
-# kernel's inverse; by tiles, with halos, three readings and a compressed store, several times that.
-FORWARD_SECONDS, INVERSE_SECONDS = 8e-9, 8e-9
-TILED = 4.0
-PADDED = 1.6  # padded cells a cell of the grid
-
-
-def filter_cost(outputs: list[Product]) -> CostModel:
-    """Make the cost model of a filter from what it makes."""
-    terms = len(distinct_kernels(outputs))
-
-    def cost(datasets: Mapping[str, Labelled], parameters: Any) -> Cost:
-        cells = next(iter(datasets.values())).size
-        seconds = PADDED * cells * (FORWARD_SECONDS + terms * INVERSE_SECONDS)
-        in_memory = PADDED * min(cells, WHOLE_CELLS)
-        return Cost(
-            seconds if cells <= WHOLE_CELLS else TILED * seconds,
-            8.0 * in_memory * (1 + terms + len(outputs)),
-        )
-
-    return cost
-
-
-ONE_KERNEL = filter_cost([products.vertical_integral()])
 
 
 @pipeline("mag.upward_continuation", version="1", cost=ONE_KERNEL)
@@ -98,7 +69,7 @@ def upward_continuation(grid: xr.DataArray, height: Positive, *, method: Method 
     DataError
         If the grid breaks the conventions; see `spectral.apply_filters`.
     """
-    return _one(grid, products.upward_continued(height), method)
+    return one_product(grid, products.upward_continued(height), method)
 
 
 @pipeline("mag.derivative_easting", version="1", cost=ONE_KERNEL)
@@ -120,7 +91,7 @@ def derivative_easting(grid: xr.DataArray, order: Order = 1, *, method: Method =
         ``derivative_easting``, in the grid's units per metreⁿ. An odd derivative goes to zero over
         the last sixteenth below the Nyquist wavenumber, see `sampling.sample`.
     """
-    return _one(grid, products.derivative_easting(order), method)
+    return one_product(grid, products.derivative_easting(order), method)
 
 
 @pipeline("mag.derivative_northing", version="1", cost=ONE_KERNEL)
@@ -141,7 +112,7 @@ def derivative_northing(grid: xr.DataArray, order: Order = 1, *, method: Method 
     DataArray
         ``derivative_northing``, in the grid's units per metreⁿ.
     """
-    return _one(grid, products.derivative_northing(order), method)
+    return one_product(grid, products.derivative_northing(order), method)
 
 
 @pipeline("mag.derivative_upward", version="1", cost=ONE_KERNEL)
@@ -165,7 +136,7 @@ def derivative_upward(grid: xr.DataArray, order: Order = 1, *, method: Method = 
     DataArray
         ``derivative_upward``, in the grid's units per metreⁿ.
     """
-    return _one(grid, products.derivative_upward(order), method)
+    return one_product(grid, products.derivative_upward(order), method)
 
 
 @pipeline("mag.vertical_integral", version="1", cost=ONE_KERNEL)
@@ -187,7 +158,7 @@ def vertical_integral(grid: xr.DataArray, *, method: Method = "auto") -> xr.Data
     DataArray
         ``vertical_integral``, in the grid's units times metres.
     """
-    return _one(grid, products.vertical_integral(), method)
+    return one_product(grid, products.vertical_integral(), method)
 
 
 @pipeline("mag.reduce_to_pole", version="1", cost=ONE_KERNEL)
@@ -248,7 +219,7 @@ def reduce_to_pole(
         magnetization_declination=magnetization_declination,
         minimum_inclination=minimum_inclination,
     )
-    return _one(grid, product, method)
+    return one_product(grid, product, method)
 
 
 @pipeline(
@@ -269,7 +240,7 @@ def total_horizontal_derivative(grid: xr.DataArray, *, method: Method = "auto") 
     DataArray
         ``total_horizontal_derivative``, in the grid's units per metre.
     """
-    return _one(grid, products.total_horizontal_derivative(), method)
+    return one_product(grid, products.total_horizontal_derivative(), method)
 
 
 @pipeline("mag.analytic_signal", version="1", cost=filter_cost([products.analytic_signal()]))
@@ -288,7 +259,7 @@ def analytic_signal(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataAr
     DataArray
         ``analytic_signal``, in the grid's units per metre.
     """
-    return _one(grid, products.analytic_signal(), method)
+    return one_product(grid, products.analytic_signal(), method)
 
 
 @pipeline("mag.tilt_angle", version="1", cost=filter_cost([products.tilt_angle()]))
@@ -310,147 +281,4 @@ def tilt_angle(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataArray:
     DataArray
         ``tilt_angle``, radians in [−π/2, π/2].
     """
-    return _one(grid, products.tilt_angle(), method)
-
-
-@pipeline("mag.low_pass", version="1", cost=ONE_KERNEL)
-def low_pass(
-    grid: xr.DataArray,
-    wavelength: Positive,
-    *,
-    kind: PassKind = "gaussian",
-    order: Order = 4,
-    method: Method = "auto",
-) -> xr.DataArray:
-    """Keep wavelengths longer than a cut-off; the plane is kept.
-
-    Parameters
-    ----------
-    grid : DataArray
-        Any grid.
-    wavelength : float
-        Cut-off, metres: amplitude exp(−1/2) for the Gaussian, 1/√2 for the Butterworth filter.
-    kind : {"gaussian", "butterworth"}
-        A Gaussian does not ring; a Butterworth filter is as steep as its order.
-    order : int
-        Order of the Butterworth filter, 1 to 8.
-    method : {"auto", "whole", "split"}
-        See `spectral.apply_filters`.
-
-    Returns
-    -------
-    DataArray
-        ``low_passed``, in the grid's units.
-    """
-    return _one(grid, products.low_passed(wavelength, kind=kind, order=order), method)
-
-
-@pipeline("mag.high_pass", version="1", cost=ONE_KERNEL)
-def high_pass(
-    grid: xr.DataArray,
-    wavelength: Positive,
-    *,
-    kind: PassKind = "gaussian",
-    order: Order = 4,
-    method: Method = "auto",
-) -> xr.DataArray:
-    """Keep wavelengths shorter than a cut-off; the plane is dropped.
-
-    Parameters
-    ----------
-    grid : DataArray
-        Any grid.
-    wavelength : float
-        Cut-off, metres: amplitude 1 − exp(−1/2) for the Gaussian, 1/√2 for the Butterworth filter.
-    kind : {"gaussian", "butterworth"}
-        A Gaussian does not ring; a Butterworth filter is as steep as its order.
-    order : int
-        Order of the Butterworth filter, 1 to 8.
-    method : {"auto", "whole", "split"}
-        See `spectral.apply_filters`.
-
-    Returns
-    -------
-    DataArray
-        ``high_passed``, in the grid's units.
-    """
-    return _one(grid, products.high_passed(wavelength, kind=kind, order=order), method)
-
-
-@pipeline("mag.band_pass", version="1", cost=ONE_KERNEL)
-def band_pass(
-    grid: xr.DataArray,
-    shortest: Positive,
-    longest: Positive,
-    *,
-    kind: PassKind = "gaussian",
-    order: Order = 4,
-    method: Method = "auto",
-) -> xr.DataArray:
-    """Keep wavelengths between two cut-offs: a low pass, then a high pass; the plane is dropped.
-
-    Parameters
-    ----------
-    grid : DataArray
-        Any grid.
-    shortest, longest : float
-        Cut-offs, metres.
-    kind : {"gaussian", "butterworth"}
-        A Gaussian does not ring; a Butterworth filter is as steep as its order.
-    order : int
-        Order of the Butterworth filter, 1 to 8.
-    method : {"auto", "whole", "split"}
-        See `spectral.apply_filters`.
-
-    Returns
-    -------
-    DataArray
-        ``band_passed``, in the grid's units.
-
-    Raises
-    ------
-    ParameterError
-        If *shortest* is not less than *longest*.
-    """
-    return _one(grid, products.band_passed(shortest, longest, kind=kind, order=order), method)
-
-
-@pipeline("mag.directional_cosine", version="1", cost=ONE_KERNEL)
-def directional_cosine(
-    grid: xr.DataArray,
-    azimuth: Declination,
-    *,
-    degree: Annotated[float, Field(gt=0, le=100)] = 2.0,
-    mode: Literal["pass", "reject"] = "reject",
-    method: Method = "auto",
-) -> xr.DataArray:
-    r"""Reject, or pass alone, features that strike along an azimuth.
-
-    With θ the azimuth of the wavenumber, which lies across a feature's strike, passing multiplies
-    by :math:`|\sin(\theta - \mathrm{azimuth})|^n` and rejecting by one minus that.
-
-    Parameters
-    ----------
-    grid : DataArray
-        Any grid.
-    azimuth : float
-        Strike of the features, degrees east of north: the flight direction, to take corrugation out.
-    degree : float
-        Exponent n; the larger, the narrower the range of strikes.
-    mode : {"pass", "reject"}
-        What becomes of these features. Rejecting keeps the mean and the plane, passing drops them.
-    method : {"auto", "whole", "split"}
-        See `spectral.apply_filters`.
-
-    Returns
-    -------
-    DataArray
-        ``direction_filtered``, in the grid's units.
-    """
-    return _one(grid, products.direction_filtered(azimuth, degree=degree, mode=mode), method)
-
-
-def _one(grid: xr.DataArray, product: Product, method: Method) -> xr.DataArray:
-    if not isinstance(grid, xr.DataArray):
-        raise DataError("grid", type(grid).__name__, "must be an xarray DataArray, one variable of a dataset")
-    return apply_filters(grid, [product], method=method)[product.name]
+    return one_product(grid, products.tilt_angle(), method)

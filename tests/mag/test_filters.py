@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from pipelines.conventions import Geometry, make_grid
 from pipelines.errors import ParameterError
-from pipelines.mag import filters, kernels, products
+from pipelines.mag import filters, kernels, products, separation
 from pipelines.mag.sampling import wavenumbers
 from pipelines.registry import all_pipelines
 
+MODULES = {filters.__name__, separation.__name__}
 EDGE = 20  # cells: the mirrored border is not the field that goes on beyond it
 
 
@@ -259,7 +260,7 @@ def test_a_bad_parameter_is_named(survey_grid, call, field):
 
 
 def test_every_filter_is_registered_with_a_cost_and_a_summary(survey_grid):
-    known = {name: p for name, p in all_pipelines().items() if p.function.__module__ == filters.__name__}
+    known = {name: p for name, p in all_pipelines().items() if p.function.__module__ in MODULES}
     assert len(known) == 13
     for pipeline in known.values():
         assert pipeline.summary
