@@ -131,8 +131,14 @@ class Pipeline(Generic[P, R]):
         arguments = parameters.model_dump(mode="json")
         entry = f"{self.name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}) {self.code_version}"
         previous = next((str(d.attrs["history"]) for d in datasets.values() if "history" in d.attrs), "")
+        history = extend_history(previous, entry)
+        if isinstance(output, xr.Dataset):  # a variable taken out of it still knows where it is from
+            told = {name: variable.assign_attrs(history=history) for name, variable in output.items()}
+            for name, variable in told.items():
+                variable.encoding = output[name].encoding
+            output = output.assign(told)
         return output.assign_attrs(
-            history=extend_history(previous, entry),
+            history=history,
             pipeline=self.name,
             pipeline_version=self.code_version,
             pipeline_parameters=json.dumps(arguments, sort_keys=True),

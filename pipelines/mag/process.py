@@ -136,7 +136,7 @@ def process(
         pole = products.reduction_to_pole(*angles, minimum_inclination=minimum_inclination)
     height = continuation_height
     if "upward_continued" in grids and height is None:
-        height = line_spacing(survey).spacing
+        height = float(round(line_spacing(survey).spacing))
         choices.append(Choice("continuation_height", height, "the line spacing: what remains is regional"))
     derived = apply_filters(tmi, [_product(grid, pole, height) for grid in grids]) if grids else xr.Dataset()
 
