@@ -83,7 +83,7 @@ def test_the_manifest_says_what_the_result_came_from(doubled, catalogue, client)
     assert manifest["fingerprint"] == outcome.fingerprint
     assert manifest["inputs"] == {"grid": made["id"] + ":total_field_anomaly"}
     assert manifest["parameters"] == {"factor": 2.0}
-    assert manifest["arrays"]["doubled"]["chunk_count"] == 2 * 2
+    assert manifest["arrays"]["doubled"]["chunk_count"] == 3 * 3
     opened = results.open_result(outcome.folder)
     assert json.loads(opened.attrs["pipeline_parameters"]) == {"factor": 2.0}
 
