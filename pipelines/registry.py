@@ -133,10 +133,10 @@ class Pipeline(Generic[P, R]):
         previous = next((str(d.attrs["history"]) for d in datasets.values() if "history" in d.attrs), "")
         history = extend_history(previous, entry)
         if isinstance(output, xr.Dataset):  # a variable taken out of it still knows where it is from
-            told = {name: variable.assign_attrs(history=history) for name, variable in output.items()}
-            for name, variable in told.items():
-                variable.encoding = output[name].encoding
-            output = output.assign(told)
+            given = {name for data in datasets.values() if isinstance(data, xr.Dataset) for name in data}
+            output = output.copy()
+            for name in set(output.data_vars) - given:
+                output[name].attrs["history"] = history
         return output.assign_attrs(
             history=history,
             pipeline=self.name,

@@ -89,3 +89,16 @@ def test_every_registered_pipeline_has_a_summary_inputs_and_a_json_schema():
         assert found.summary.endswith("."), name
         assert found.inputs, name
         assert json.dumps(found.parameters.model_json_schema()), name
+
+
+def test_a_variable_taken_out_of_a_made_dataset_knows_its_history_and_a_given_one_keeps_its_own(own_registry):
+    @pipeline("test.widened", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def widened(survey: xr.Dataset) -> xr.Dataset:
+        """Add a variable."""
+        return survey.assign(made=survey["given"] + 1)
+
+    survey = xr.Dataset({"given": ("point", np.ones(3), {"history": "flown"})})
+    out = widened(survey)
+    assert "test.widened()" in out["made"].attrs["history"]
+    assert out["given"].attrs["history"] == "flown"
+    assert "made" not in survey
