@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.mag.field import direction
+from pipelines.mag.field import MU_0, direction
 from pipelines.mag.forward import Dipole, Prism, total_field_anomaly
-
-MU_0 = 400.0 * np.pi  # nT m / A
 
 Vector = tuple[float, float, float]
 

@@ -26,11 +26,10 @@ import numpy as np
 from scipy import fft, ndimage
 
 from pipelines.errors import ParameterError
-from pipelines.mag.field import direction
+from pipelines.mag.field import MU_0, direction
 from simulators.patterns import FoldedBeds, Texture
 from simulators.relief import Extent, Lattice
 
-MU_0_HALF = 200.0 * np.pi  # mu_0 / 2 in nT m / A
 CELL = 50.0  # metres between the nodes of a susceptibility map
 REFINED = 2  # the field is sampled at half of that before the spline reads it
 SPLINE_ORDER = 5
@@ -163,7 +162,7 @@ def layer_field(
     east, north, up = direction(inclination, declination)
     # Blakely's Theta with z down; magnetisation and field share the direction.
     theta = -up + 1j * (k_east * east + k_north * north) / k
-    response = MU_0_HALF * theta**2
+    response = MU_0 / 2 * theta**2
     response[0, 0] = 0.0  # a uniform sheet has no field outside
     rows, columns = lattice.shape
     # A Nyquist mode is its own mirror image and has no derivative: it is no part of the layer.
@@ -171,7 +170,7 @@ def layer_field(
         response[rows // 2] = 0.0
     if columns % 2 == 0:
         response[:, -1] = 0.0
-    magnetising = intensity / (2 * MU_0_HALF)  # A/m
+    magnetising = intensity / MU_0  # A/m
     spectra = tuple(
         fft.rfft2(layer.susceptibility(extent, seed) * magnetising) * response for layer in layers
     )

@@ -3,8 +3,7 @@
 import numpy as np
 from numba import njit
 
-from pipelines.mag.field import FloatArray
-from pipelines.mag.prism import FIELD_CONSTANT
+from pipelines.mag.field import FIELD_CONSTANT, FloatArray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -7,6 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+# In nT m / A. The measured mu_0 agrees with 4 pi 1e-7 H/m within its uncertainty (CODATA 2022).
+MU_0 = 400.0 * np.pi
+FIELD_CONSTANT = MU_0 / (4 * np.pi)  # 100 to the last bit
+
 
 class Field(NamedTuple):
     """Magnetic induction in nT along east, north and up; unpacks as ``b_e, b_n, b_u``.

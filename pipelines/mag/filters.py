@@ -167,8 +167,8 @@ def reduce_to_pole(
     inclination: Inclination,
     declination: Declination,
     *,
-    magnetization_inclination: Inclination | None = None,
-    magnetization_declination: Declination | None = None,
+    magnetisation_inclination: Inclination | None = None,
+    magnetisation_declination: Declination | None = None,
     minimum_inclination: Annotated[float, Field(ge=0, le=90)] = 20.0,
     method: Method = "auto",
 ) -> xr.DataArray:
@@ -187,7 +187,7 @@ def reduce_to_pole(
         Total-field anomaly on a horizontal plane.
     inclination, declination : float
         Direction of the geomagnetic field, degrees, positive down and east.
-    magnetization_inclination, magnetization_declination : float, optional
+    magnetisation_inclination, magnetisation_declination : float, optional
         Direction of the total magnetisation where remanence turns it; both or neither. Parallel
         to the field by default.
     minimum_inclination : float
@@ -215,8 +215,8 @@ def reduce_to_pole(
     product = products.reduced_to_pole(
         inclination,
         declination,
-        magnetization_inclination=magnetization_inclination,
-        magnetization_declination=magnetization_declination,
+        magnetisation_inclination=magnetisation_inclination,
+        magnetisation_declination=magnetisation_declination,
         minimum_inclination=minimum_inclination,
     )
     return one_product(grid, product, method)

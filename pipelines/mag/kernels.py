@@ -122,7 +122,7 @@ class ReductionToPole(Kernel):
     ----------
     inclination, declination : float
         Of the geomagnetic field, degrees, positive down and east.
-    magnetization_inclination, magnetization_declination : float
+    magnetisation_inclination, magnetisation_declination : float
         Of the sources' total magnetisation.
     minimum_inclination : float
         Pseudo-inclination, degrees.
@@ -130,8 +130,8 @@ class ReductionToPole(Kernel):
 
     inclination: float
     declination: float
-    magnetization_inclination: float
-    magnetization_declination: float
+    magnetisation_inclination: float
+    magnetisation_declination: float
     minimum_inclination: float
 
     @property
@@ -146,7 +146,7 @@ class ReductionToPole(Kernel):
                 _direction_cosines(angle, azimuth)
                 for inclination, azimuth in (
                     (self.inclination, self.declination),
-                    (self.magnetization_inclination, self.magnetization_declination),
+                    (self.magnetisation_inclination, self.magnetisation_declination),
                 )
                 # The direction itself, for the phase, then the pseudo-direction, for the amplitude.
                 for angle in (inclination, max(abs(inclination), self.minimum_inclination))

@@ -29,10 +29,8 @@ import math
 
 from numba import njit
 
-from pipelines.mag.field import FloatArray
+from pipelines.mag.field import FIELD_CONSTANT, FloatArray
 
-# mu_0 / 4 pi in nT m / A. The measured mu_0 agrees with 4 pi 1e-7 within its uncertainty (CODATA 2022).
-FIELD_CONSTANT = 100.0
 ON_EDGE = 1e-30  # metres: the field diverges as a logarithm on an edge; this floor keeps it finite
 
 

@@ -61,16 +61,16 @@ def reduced_to_pole(
     inclination: float,
     declination: float,
     *,
-    magnetization_inclination: float | None = None,
-    magnetization_declination: float | None = None,
+    magnetisation_inclination: float | None = None,
+    magnetisation_declination: float | None = None,
     minimum_inclination: float = 20.0,
 ) -> Product:
     """Reduce to the pole; see `reduction_to_pole` for the rules on directions."""
     kernel = reduction_to_pole(
         inclination,
         declination,
-        magnetization_inclination=magnetization_inclination,
-        magnetization_declination=magnetization_declination,
+        magnetisation_inclination=magnetisation_inclination,
+        magnetisation_declination=magnetisation_declination,
         minimum_inclination=minimum_inclination,
     )
     return Product("reduced_to_pole", (kernel,), long_name="Field reduced to the pole")
@@ -80,8 +80,8 @@ def reduction_to_pole(
     inclination: float,
     declination: float,
     *,
-    magnetization_inclination: float | None = None,
-    magnetization_declination: float | None = None,
+    magnetisation_inclination: float | None = None,
+    magnetisation_declination: float | None = None,
     minimum_inclination: float = 20.0,
 ) -> kernels.ReductionToPole:
     """Make the kernel of the reduction to the pole.
@@ -94,9 +94,9 @@ def reduction_to_pole(
         If one angle of the magnetisation is given without the other, or a direction is
         horizontal and no minimum inclination bounds the amplification.
     """
-    angles = (magnetization_inclination, magnetization_declination)
+    angles = (magnetisation_inclination, magnetisation_declination)
     if (angles[0] is None) != (angles[1] is None):
-        missing = "magnetization_inclination" if angles[0] is None else "magnetization_declination"
+        missing = "magnetisation_inclination" if angles[0] is None else "magnetisation_declination"
         raise ParameterError(missing, None, "must be given too: a direction has two angles")
     m_inclination = inclination if angles[0] is None else angles[0]
     m_declination = declination if angles[1] is None else angles[1]

@@ -17,7 +17,7 @@ class Dipole:
 
     inclination: float = -52.0
     declination: float = 6.0
-    magnetization: tuple[float, float] | None = None
+    magnetisation: tuple[float, float] | None = None
     depth: float = 300.0
     shape: tuple[int, int] = (240, 253)
     spacing: tuple[float, float] = (25.0, 25.0)
@@ -32,7 +32,7 @@ class Dipole:
         up = self.depth + height
         r = np.sqrt(north**2 + east**2 + up**2)
         field = unit_vector(self.inclination, self.declination)
-        moment = unit_vector(*(self.magnetization or (self.inclination, self.declination)))
+        moment = unit_vector(*(self.magnetisation or (self.inclination, self.declination)))
         along_field = (field[0] * east + field[1] * north + field[2] * up) / r
         along_moment = (moment[0] * east + moment[1] * north + moment[2] * up) / r
         values = 1e9 * (3 * along_moment * along_field - field @ moment) / r**3

@@ -63,9 +63,9 @@ def test_a_dipole_reduced_to_the_pole_is_the_dipole_at_the_pole(dipole, inclinat
 
 
 def test_remanence_is_taken_out_when_its_direction_is_told(dipole):
-    source = dipole(40.0, 10.0, magnetization=(60.0, -30.0))
+    source = dipole(40.0, 10.0, magnetisation=(60.0, -30.0))
     reduced = filters.reduce_to_pole(
-        source.observed_at(), 40.0, 10.0, magnetization_inclination=60.0, magnetization_declination=-30.0
+        source.observed_at(), 40.0, 10.0, magnetisation_inclination=60.0, magnetisation_declination=-30.0
     )
     pole = dipole(90.0, 0.0).observed_at()
     np.testing.assert_allclose(interior(reduced), interior(pole), atol=2.5 * OUTSIDE * pole.max().item())
@@ -245,8 +245,8 @@ def test_a_plane_goes_through_every_filter_as_algebra_says(shape, constant, slop
         (lambda g: filters.derivative_upward(g, 0), "order"),
         (lambda g: filters.reduce_to_pole(g, 91.0, 0.0), "inclination"),
         (
-            lambda g: filters.reduce_to_pole(g, 50.0, 0.0, magnetization_inclination=3.0),
-            "magnetization_declination",
+            lambda g: filters.reduce_to_pole(g, 50.0, 0.0, magnetisation_inclination=3.0),
+            "magnetisation_declination",
         ),
         (lambda g: filters.low_pass(g, 0.0), "wavelength"),
         (lambda g: filters.directional_cosine(g, 10.0, mode="keep"), "mode"),
