@@ -39,3 +39,8 @@ def to_attribute(choices: Iterable[Choice]) -> str:
 def from_attributes(attrs: dict[str, Any]) -> list[Choice]:
     """Read the choices that *attrs* hold; none if there is no such attribute."""
     return [Choice(**entry) for entry in json.loads(attrs.get(ATTRIBUTE, "[]"))]
+
+
+def significant(value: float, digits: int = 3) -> float:
+    """Round to so many significant digits: a choice of 0.4 m must not be stated as 0."""
+    return float(f"{value:.{digits}g}")

@@ -17,41 +17,44 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 from pydantic import Field
+from pyproj import CRS
 
 from pipelines.blocks import is_lazy
-from pipelines.conventions import ATTRIBUTES, Geometry, crs_of, make_grid, require_projected
+from pipelines.conventions import Geometry, crs_of, make_grid, require_projected
 from pipelines.errors import DataError, ParameterError
 from pipelines.mag.blockreduce import Blocks, block_reduce
 from pipelines.mag.choices import ATTRIBUTE, Choice, to_attribute
 from pipelines.mag.coverage import distance_to_data
-from pipelines.mag.cross_validation import FALLBACK, choose_layer
 from pipelines.mag.equivalent_sources import MINIMUM_POINTS, fit_layer
+from pipelines.mag.grid_choices import (
+    MAXIMUM_CELLS,
+    cells_over,
+    choose_cell_size,
+    choose_depth_and_damping,
+    choose_height,
+    choose_reach,
+)
 from pipelines.mag.lines import LineGeometry, line_spacing
 from pipelines.mag.minimum_curvature import fit_minimum_curvature
 from pipelines.mag.survey_points import SurveyPoints, read_points
 from pipelines.registry import Cost, Labelled, pipeline
 
-CELLS_PER_SPACING = 4  # of a layer one spacing deep, straight lines between such cells miss 1.5 %
 BLOCKS_PER_CELL = 2  # averaging over half a cell bends a peak a quarter as much as over a whole one
-REACH = 1.25  # line spacings: one missing line is bridged, wander included; two are a gap
-TIDY = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 10.0)
-SLACK = 1.03  # lines meant to be 200 m apart measure 199 m, and ask for cells of 50 m all the same
-MAXIMUM_CELLS = 20_000_000
 TENSION = 0.25  # what Smith & Wessel (1990) advise for potential fields
-
 FIGURES = ("misfit", "iterations", "converged")
 
 Positive = Annotated[float, Field(gt=0)]
+Method = Literal["harmonic", "minimum_curvature"]
 
 
 def grid_cost(datasets: Mapping[str, Labelled], parameters: Any) -> Cost:
     """Estimate what gridding takes from the count of points and, if given, the size of the cells."""
     survey = next(iter(datasets.values()))
-    points = float(survey.sizes["point"])
+    points = float(survey.sizes.get("point", 0))
     cells = points
-    if getattr(parameters, "cell_size", None):
-        area = float(np.prod([np.ptp(survey[axis].values) for axis in ("easting", "northing")]))
-        cells = area / parameters.cell_size**2
+    if points and getattr(parameters, "cell_size", None):
+        sides = [float(survey[axis].max() - survey[axis].min()) for axis in ("easting", "northing")]
+        cells = min(sides[0] / parameters.cell_size * (sides[1] / parameters.cell_size), MAXIMUM_CELLS)
     return Cost(cpu_seconds=1.0 + 5e-6 * points + 1e-5 * cells, memory_bytes=2e8 + 120 * points + 250 * cells)
 
 
@@ -61,7 +64,7 @@ def grid_survey(
     *,
     channel: str | None = None,
     cell_size: Positive | None = None,
-    method: Literal["harmonic", "minimum_curvature"] = "harmonic",
+    method: Method = "harmonic",
     upward: float | None = None,
     depth: Positive | None = None,
     damping: Positive | None = None,
@@ -104,8 +107,9 @@ def grid_survey(
         Whether to grid tie lines too. They serve levelling; what mismatch is left between them and the
         lines would be printed as streaks along them.
     max_distance : float, optional
-        Cells farther than this from any datum hold no data, metres; by default 1.25 line spacings,
-        which bridges one missing line and not two.
+        Cells farther than this from every block's mean position hold no data, metres; by default
+        1.25 line spacings, which bridges one missing line and not two, or five cells where no line
+        spacing is known.
     mask : bool
         Whether to put NaN there; otherwise the layer's own continuation is left in the gaps.
     margin : int
@@ -114,7 +118,7 @@ def grid_survey(
     Returns
     -------
     Dataset
-        The channel and ``line_distance`` (metres to the nearest datum). Attributes hold
+        The channel and ``line_distance`` (metres to the nearest block's mean position). Attributes hold
         ``max_distance``, ``points_without_value`` and, as JSON, the ``choices`` made. The scalar
         variables ``fit_misfit`` (in the channel's units), ``fit_iterations`` and ``fit_converged``
         say how the fit went.
@@ -122,39 +126,78 @@ def grid_survey(
     Raises
     ------
     DataError
-        If there are too few valid points or no line spacing to take the defaults from.
+        If there are too few valid points or no line spacing to take the cell size from, a point
+        with a value has no position (or height, for ``harmonic``), or lines and points disagree.
     ParameterError
-        If the channel does not exist, the grid would have more than 2e7 cells, or *upward* is not
-        above the layer.
+        If the channel does not exist or holds no real numbers, the grid would have more than 2e7
+        cells, no cell lies within *max_distance*, or *upward* is not above the layer.
     """
     require_projected(crs_of(survey))
-    points = read_points(survey, channel, ties=ties)
-    lazy = is_lazy(survey[points.channel])
+    points = read_points(survey, channel, ties=ties, heights=method == "harmonic")
+    wanted = Wanted(cell_size, method, upward, depth, damping, tension, block, max_distance, mask, margin)
+    return grid_points(survey, points, line_spacing(survey), wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The parameters of `grid_survey` beyond the channel."""
+
+    cell_size: float | None = None
+    method: Method = "harmonic"
+    upward: float | None = None
+    depth: float | None = None
+    damping: float | None = None
+    tension: float = TENSION
+    block: Literal["mean", "median"] = "mean"
+    max_distance: float | None = None
+    mask: bool = True
+    margin: int = 0
+
+
+def grid_points(survey: xr.Dataset, points: SurveyPoints, lines: LineGeometry, wanted: Wanted) -> xr.Dataset:
+    """Grid points already read from *survey*, which gives the labels; see `grid_survey`."""
     choices = list(points.choices)
     if points.ties_left:
         reason = f"{points.ties_left:,} points on tie lines left out: mismatches would print as streaks"
         choices.append(Choice("ties", "left out", reason))
-    lines = line_spacing(survey)
-    spacing, cell = _cell_size(lines, cell_size, choices)
-    geometry = _grid_geometry(points, cell, margin)
+    scale, cell = choose_cell_size(lines, wanted.cell_size, choices)
+    geometry = cells_over(points, cell, wanted.margin)
     size = cell / BLOCKS_PER_CELL
+    harmonic = wanted.method == "harmonic"
     blocks = block_reduce(
-        points.easting, points.northing, points.value, upward=points.upward, size=size, statistic=block
+        points.easting,
+        points.northing,
+        points.value,
+        upward=points.upward if harmonic else None,
+        size=size,
+        statistic=wanted.block,
     )
     choices.append(
-        Choice("block", f"{block} over {size:g} m", f"half a cell; {len(blocks):,} blocks hold data")
+        Choice("block", f"{wanted.block} over {size:g} m", f"half a cell; {len(blocks):,} blocks hold data")
     )
     if len(blocks) < MINIMUM_POINTS:
         raise DataError("blocks", len(blocks), f"must be at least {MINIMUM_POINTS}; give a smaller cell_size")
-    if method == "harmonic":
-        height = _height(points, upward, choices)
-        chosen = _layer(points, lines, spacing, size, depth, damping, choices)
+    stated: list[Choice] = []
+    reach = wanted.max_distance or choose_reach(scale, stated)
+    distance = distance_to_data(blocks.easting, blocks.northing, geometry)
+    if not (nearest := float(distance.min())) <= reach:
+        rule = f"leaves no cell with data: the nearest cell lies {nearest:.3g} m from a block's mean"
+        raise ParameterError("max_distance", reach, rule)
+    if harmonic:
+        height = choose_height(points, wanted.upward, choices)
+        given = wanted.depth, wanted.damping
+        chosen = choose_depth_and_damping(points, lines, scale, size, given, choices)
         solve: Harmonic | MinimumCurvature = Harmonic(geometry, height, *chosen)
     else:
-        solve = MinimumCurvature(geometry, tension)
-        choices.append(Choice("tension", tension, "of the plate, after Smith and Wessel (1990)"))
-    reach = max_distance or _reach(spacing, choices)
-    return _assemble(survey, points, blocks, solve, reach, lazy=lazy, mask=mask).assign_attrs(
+        solve = MinimumCurvature(geometry, wanted.tension)
+        choices.append(Choice("tension", wanted.tension, "of the plate, after Smith and Wessel (1990)"))
+    choices += stated
+    lazy = is_lazy(survey[points.channel])
+    out = _assemble(survey[points.channel], crs_of(survey), blocks, distance, solve, lazy=lazy)
+    if wanted.mask:
+        grid = out[points.channel]
+        out[points.channel] = grid.where(out["line_distance"] <= reach).assign_attrs(grid.attrs)
+    return out.assign_attrs(
         {ATTRIBUTE: to_attribute(choices), "max_distance": reach, "points_without_value": points.dropped}
     )
 
@@ -205,104 +248,9 @@ class MinimumCurvature:
         }
 
 
-def _cell_size(lines: LineGeometry, given: float | None, choices: list[Choice]) -> tuple[float, float]:
-    """Return the spacing that the survey resolves and the size of the cells."""
-    apart = lines.spacing if np.isnan(lines.sampling) else max(lines.spacing, lines.sampling)
-    if given is not None:
-        # Cells wider than the lines are apart leave nothing to say on the scale of the lines.
-        return max(given, given * CELLS_PER_SPACING if np.isnan(apart) else apart), given
-    if np.isnan(apart):
-        raise DataError(
-            "line spacing", apart, "cannot be read off this survey (no parallel lines); give cell_size"
-        )
-    cell = tidy(apart / CELLS_PER_SPACING)
-    choices.append(Choice("cell_size", cell, f"a quarter of the line spacing of {apart:.0f} m, rounded down"))
-    return apart, cell
-
-
-def tidy(length: float) -> float:
-    """Round down to 1, 1.25, 1.5, 2, 2.5, 3, 4, 5 or 8 times a power of ten, give or take 3 %."""
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(power * max(t for t in TIDY if t <= SLACK * length / power))
-
-
-def _grid_geometry(points: SurveyPoints, cell: float, margin: int) -> Geometry:
-    """Return cells whose edges are multiples of the cell size and that hold every point."""
-    first, count = [], []
-    for position in (points.northing, points.easting):
-        low, high = np.floor(position.min() / cell), np.floor(position.max() / cell)
-        first.append(float((low - margin + 0.5) * cell))
-        count.append(max(int(high - low) + 1 + 2 * margin, 2))
-    if count[0] * count[1] > MAXIMUM_CELLS:
-        enough = tidy(cell * float(np.sqrt(count[0] * count[1] / MAXIMUM_CELLS)) * 1.25)
-        rule = f"makes {count[0]} x {count[1]} cells, more than 2e7; give at least {enough:g}"
-        raise ParameterError("cell_size", cell, rule)
-    return Geometry((first[0], first[1]), (cell, cell), (count[0], count[1]))
-
-
 def _extent(geometry: Geometry) -> tuple[float, float, float, float]:
     northing, easting = geometry.northing, geometry.easting
     return float(easting[0]), float(northing[0]), float(easting[-1]), float(northing[-1])
-
-
-def _height(points: SurveyPoints, given: float | None, choices: list[Choice]) -> float:
-    if given is not None:
-        return given
-    median = float(np.median(points.upward))
-    reason = "the median height of the survey" if points.has_height else "the survey carries no heights"
-    choices.append(Choice("upward", round(median, 2), reason))
-    return median
-
-
-def _layer(
-    points: SurveyPoints,
-    lines: LineGeometry,
-    spacing: float,
-    size: float,
-    depth: float | None,
-    damping: float | None,
-    choices: list[Choice],
-) -> tuple[float, float]:
-    """Return depth and damping of the layer, chosen where they are not given."""
-    if depth is not None and damping is not None:
-        return depth, damping
-    if np.isnan(lines.azimuth) or np.isnan(lines.spacing):
-        found = depth or FALLBACK[0] * spacing, damping or FALLBACK[1]
-        why = "no parallel lines to leave pieces out of; a usual value"
-    else:
-        best = choose_layer(
-            points.easting,
-            points.northing,
-            points.upward,
-            points.value,
-            points.line,
-            spacing=spacing,
-            azimuth=lines.azimuth,
-            block_size=size,
-            depth=depth,
-            damping=damping,
-        )
-        found = best.depth, best.damping
-        if best.lines:
-            why = (
-                f"best of {best.trials} pairs tried on pieces left out of {best.lines} lines, each as "
-                f"long as the lines are apart; predicts them to {best.score:.3g} rms "
-                f"({100 * best.relative:.1f} % of the field's)"
-            )
-        else:
-            why = "too few parallel lines to leave pieces out; a usual value"
-    if depth is None:
-        choices.append(Choice("depth", round(found[0], 3), f"{found[0] / spacing:.2g} line spacings: {why}"))
-    if damping is None:
-        choices.append(Choice("damping", found[1], why))
-    return found
-
-
-def _reach(spacing: float, choices: list[Choice]) -> float:
-    reach = REACH * spacing
-    reason = f"{REACH} line spacings of {spacing:.0f} m: one missing line is bridged, two are a gap"
-    choices.append(Choice("max_distance", round(reach, 2), reason))
-    return reach
 
 
 def _solved(solve: Harmonic | MinimumCurvature, blocks: Blocks) -> tuple[Any, ...]:
@@ -312,18 +260,16 @@ def _solved(solve: Harmonic | MinimumCurvature, blocks: Blocks) -> tuple[Any, ..
 
 
 def _assemble(
-    survey: xr.Dataset,
-    points: SurveyPoints,
+    channel: xr.DataArray,
+    crs: CRS | None,
     blocks: Blocks,
+    distance: np.ndarray,
     solve: Harmonic | MinimumCurvature,
-    reach: float,
     *,
     lazy: bool,
-    mask: bool,
 ) -> xr.Dataset:
-    """Run the solve, or put it off as one task, and label what it gives."""
-    geometry, crs = solve.geometry, crs_of(survey)
-    distance = distance_to_data(blocks.easting, blocks.northing, geometry)
+    """Run the solve, or put it off as one task, and label what it gives as *channel* is labelled."""
+    geometry, name = solve.geometry, str(channel.name)
     if lazy:
         key = f"grid-{type(solve).__name__.lower()}-{uuid.uuid4().hex[:12]}"
         solved = delayed(_solved, pure=False)(solve, blocks, dask_key_name=key)
@@ -336,19 +282,14 @@ def _assemble(
         values, *told = _solved(solve, blocks)
         figures = dict(zip(FIGURES, told, strict=True))
         if not figures["converged"]:
-            warnings.warn("The fit has not converged: see fit_iterations and fit_misfit", stacklevel=3)
-    units = survey[points.channel].attrs.get("units", ATTRIBUTES.get(points.channel, {}).get("units", ""))
-    attrs = {
-        k: v for k, v in survey[points.channel].attrs.items() if k in ("long_name", "standard_name", "units")
-    }
-    grid = make_grid(values, geometry, name=points.channel, crs=crs, attrs=attrs)
+            warnings.warn("The fit has not converged: see fit_iterations and fit_misfit", stacklevel=4)
+    attrs = {k: v for k, v in channel.attrs.items() if k in ("long_name", "standard_name", "units")}
+    grid = make_grid(values, geometry, name=name, crs=crs, attrs=attrs)
     far = make_grid(distance, geometry, name="line_distance", crs=crs)
-    if mask:
-        grid = grid.where(far <= reach).assign_attrs(grid.attrs)
     labels = {
-        "misfit": {"long_name": "Root mean square of data minus grid", "units": units},
+        "misfit": {"long_name": "Root mean square of data minus grid", "units": grid.attrs.get("units", "")},
         "iterations": {"long_name": "Iterations of the fit", "units": "1"},
         "converged": {"long_name": "Whether the fit reached its tolerance", "units": "1"},
     }
-    out = xr.Dataset({points.channel: grid, "line_distance": far})
+    out = xr.Dataset({name: grid, "line_distance": far})
     return out.assign({f"fit_{name}": ((), figure, labels[name]) for name, figure in figures.items()})

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from pipelines.conventions import ATTRIBUTES, crs_of, require_projected
-from pipelines.errors import DataError, ParameterError
+from pipelines.errors import DataError
 from pipelines.mag.field import FloatArray
 from pipelines.mag.main_field import LATEST, decimal_year, igrf, load
 from pipelines.mag.patch import Patch, fit
+from pipelines.mag.survey_dates import moment_of, own_times, stated_moment
+from pipelines.mag.survey_layout import require_metres
 
 WGS84_3D = "EPSG:4979"
 PATCH_TOLERANCE = 1e-3  # nT, a tenth of the best magnetometer's noise
@@ -33,8 +35,8 @@ def reference_field(
     survey : Dataset
         Survey with projected `easting` and `northing` (and `upward`) on `point`, and a CRS.
     date : date or str, optional
-        One date for all points. By default each point's own `time`, or else the attribute
-        `survey_date`.
+        One date for all points. By default each point's own `time`, or else (no time is known) the
+        attribute `survey_date`; a year or month alone stands for its middle.
     generation : int
         IGRF generation, 11 to 14.
     geoid_height : float
@@ -61,12 +63,13 @@ def reference_field(
     if crs is None:
         raise DataError("crs", None, "is unknown; give the survey one with pipelines.conventions.assign_crs")
     require_projected(crs)
+    require_metres(survey, *(n for n in ("easting", "northing", "upward") if n in survey.variables))
 
     names = [n for n in ("easting", "northing", "upward", "time") if n in survey.variables]
     columns = _lazily(survey[names].reset_coords()[names])
-    moments, dated_by = _moments(survey, columns, date)
     if columns.sizes.get("point", 0) == 0:
         return _labelled(xr.zeros_like(columns["easting"], dtype=float), survey, {})
+    moments, dated_by = _moments(survey, columns, date)
     upward = columns["upward"] if "upward" in columns else xr.DataArray(0.0)
     heights = upward + geoid_height
 
@@ -120,22 +123,21 @@ def _evaluate(
 
 def _moments(survey: xr.Dataset, columns: xr.Dataset, date: Any) -> tuple[xr.DataArray, str]:
     """Seconds since 1970 at each point, or one for all, and in words where the dates come from."""
-    if date is None and "time" in columns and np.issubdtype(columns["time"].dtype, np.datetime64):
-        seconds = xr.apply_ufunc(_seconds, columns["time"], dask="parallelized", output_dtypes=[float])
+    if date is not None:
+        return xr.DataArray(_seconds(moment_of(date))), "given"
+    times = own_times(columns)
+    if times is not None:
+        seconds = xr.apply_ufunc(_seconds, times, dask="parallelized", output_dtypes=[float])
         return seconds, "each point's own time"
-    given = survey.attrs.get("survey_date") if date is None else date
-    if not given:
-        raise DataError(
-            "date",
-            None,
-            "is unknown; pass date=..., or give the survey a 'time' on its points or an attribute "
-            "'survey_date' such as 1990-07-01",
-        )
-    try:
-        moment = np.datetime64(given, "ns")
-    except ValueError as error:
-        raise ParameterError("date", given, "must be an ISO date such as 1990-07-01") from error
-    return xr.DataArray(_seconds(moment)), "given" if date is not None else "survey_date"
+    stated = stated_moment(survey)
+    if stated is not None:
+        return xr.DataArray(_seconds(stated)), "survey_date"
+    raise DataError(
+        "date",
+        None,
+        "is unknown; pass date=..., or give the survey a 'time' on its points or an attribute "
+        "'survey_date' such as 1990-07-01",
+    )
 
 
 def _smooth_intervals(span: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from pipelines.conventions import Geometry, assign_crs, crs_of, geometry_of
 from pipelines.errors import DataError, ParameterError
 from pipelines.mag.choices import from_attributes
 from pipelines.mag.coverage import distance_to_data
-from pipelines.mag.gridding import grid_survey, tidy
+from pipelines.mag.grid_choices import tidy
+from pipelines.mag.gridding import grid_survey
 
 
 def field(x, y):
