@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from quetzal.errors import InputError, QuetzalError, translate
-from quetzal.settings import Settings, description_of
+from quetzal.settings import CONFIGURATION_FILE, PREFIX, Settings, description_of
 
 app = typer.Typer(
     name="quetzal",
@@ -47,6 +47,7 @@ def options(
 @app.command()
 def demo(
     survey: Annotated[Path | None, typer.Argument(help="A survey file of your own.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name in the catalogue; by default the file's.")] = None,
     workspace: Workspace = None,
     crs: Annotated[str | None, typer.Option(help="CRS of your file's coordinates, as EPSG:code.")] = None,
     date: Annotated[str | None, typer.Option(help="Date of your survey, YYYY-MM-DD.")] = None,
@@ -64,6 +65,7 @@ def demo(
             _settings(workspace=workspace, workers=workers, threads=threads),
             Terminal(),
             survey=survey,
+            name=name,
             crs=crs,
             date=date,
             offline=offline,
@@ -266,31 +268,49 @@ def _print_version(wanted: bool) -> None:
 
 
 def _settings(**flags: Any) -> Settings:
+    """Gather settings from flags, environment and file; say in words what is wrong with them."""
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            raise InputError(
+                f"{CONFIGURATION_FILE} has '{option}', which is no option.", f"The options are: {known}."
+            ) from error
+        message = first["msg"].removeprefix("Value error, ")
+        ways = [f"{PREFIX}{option.upper()}", CONFIGURATION_FILE]
+        flag = [f"--{option}"] if option in ("workspace", "workers", "threads", "scheduler") else []
         raise InputError(
-            f"{option} = {first['input']!r}: {first['msg'].lower()}.",
-            f"It is {description_of(option)} Set by --{option}, QUETZAL_{option.upper()} or quetzal.toml.",
+            f"{option} = {first['input']!r}: {message[0].lower()}{message[1:]}.",
+            f"{description_of(option)} It is set by {', '.join(flag + ways[:1])} or {ways[1]}.",
             code="invalid_parameter",
         ) from error
+    except ValueError as error:  # tomllib's own, which names line and column
+        raise InputError(f"{CONFIGURATION_FILE} is not TOML: {error}.", "Correct it.") from error
 
 
 @contextmanager
 def _in_words() -> Iterator[None]:
     """Show a refusal as a sentence and what to do, on stderr, with exit code 2; no traceback."""
     from pipelines.errors import PipelineError
+    from quetzal.terminal import Terminal
 
     try:
         yield
     except (QuetzalError, PipelineError) as error:
-        from quetzal.terminal import Terminal
-
         Terminal(stderr=True).refusal(translate(error) if isinstance(error, PipelineError) else error)
         raise typer.Exit(2) from None
+    except OSError as error:  # what no room below has put into words
+        place = f" ({error.filename})" if error.filename else ""
+        said = QuetzalError(
+            f"The system refused{place}: {error.strerror or error}.", "Mend that and try again."
+        )
+        Terminal(stderr=True).refusal(said)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
+        Terminal(stderr=True).say("Interrupted; nothing half-done is left.")
         raise typer.Exit(130) from None
 
 

@@ -4,6 +4,7 @@ import threading
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from pipelines.conventions import crs_of
@@ -64,10 +65,15 @@ def osborne(file: Path, why: str) -> Sample:
     return Sample(file, "osborne", why, options)
 
 
-def fetch_osborne(say: Callable[[str], None]) -> Path | None:
-    """Download the Osborne survey, or return None after `PATIENCE` seconds without an answer.
+def fetch_osborne(say: Callable[[str], None]) -> tuple[Path | None, str]:
+    """Download the Osborne survey, giving up after `PATIENCE` seconds without an answer.
 
     A copy fetched before is used without asking the network.
+
+    Returns
+    -------
+    tuple of Path or None and str
+        The file, or None and why there is none.
     """
     import pooch
 
@@ -75,14 +81,16 @@ def fetch_osborne(say: Callable[[str], None]) -> Path | None:
     name = OSBORNE_URL.rpartition("/")[2]
     if not (folder / name).exists():
         if not _answers(OSBORNE_URL):
-            return None
+            return None, f"the internet did not answer in {PATIENCE:g} s"
         say(f"Fetching the Osborne survey (5 MB) from {OSBORNE_URL}")
     try:
         downloader = pooch.HTTPDownloader(timeout=PATIENCE)
         found = pooch.retrieve(OSBORNE_URL, OSBORNE_HASH, fname=name, path=folder, downloader=downloader)
-    except (OSError, ValueError):  # cut off in mid-download, or another file under that name
-        return None
-    return Path(found)
+    except OSError as error:
+        return None, f"the download was cut off ({error})"
+    except ValueError:  # pooch's word for a checksum that does not match
+        return None, "what was downloaded is not the survey (its checksum differs)"
+    return Path(found), ""
 
 
 def simulated(folder: Path, why: str) -> Sample:
@@ -114,7 +122,7 @@ def _answers(url: str) -> bool:
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=PATIENCE):
                 answered.set()
-        except OSError:
+        except (OSError, HTTPException, ValueError):
             pass
         finally:
             finished.set()

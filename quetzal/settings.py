@@ -1,10 +1,11 @@
 """Every option of the service, once: environment (``QUETZAL_…``), ``quetzal.toml``, or a flag."""
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,12 +14,15 @@ from pydantic_settings import (
 )
 
 CONFIGURATION_FILE = "quetzal.toml"
+PREFIX = "QUETZAL_"
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx|inproc)://.+:\d+(/.*)?|inproc://.+")
+_MEMORY = re.compile(r"auto|0|0?\.\d+|1(\.0*)?|\d+(\.\d+)?\s*[kMGTP]?i?B", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
     """Options with their defaults; the CLI's help and the reference are made from this model."""
 
-    model_config = SettingsConfigDict(env_prefix="QUETZAL_", toml_file=CONFIGURATION_FILE, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=CONFIGURATION_FILE, extra="forbid")
 
     workspace: Path = Field(Path(), description="Folder that holds surveys/, results/ and reports/.")
     workers: int = Field(1, ge=1, description="Dask worker processes of the local cluster.")
@@ -34,6 +38,20 @@ class Settings(BaseSettings):
     scheduler: str | None = Field(
         None, description="Address of a running Dask scheduler to use instead of a local cluster."
     )
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _readable_memory(cls, limit: str) -> str:
+        if not _MEMORY.fullmatch(limit.strip()):
+            raise ValueError("must be auto, a share of the memory such as 0.5, or a size such as 4GiB")
+        return limit
+
+    @field_validator("scheduler")
+    @classmethod
+    def _whole_address(cls, address: str | None) -> str | None:
+        if address is not None and not _ADDRESS.fullmatch(address):
+            raise ValueError("must be an address such as tcp://10.0.0.5:8786")
+        return address
 
     @classmethod
     def settings_customise_sources(

@@ -110,7 +110,7 @@ class Terminal:
 
     def catalogue(self, entries: list["Entry"]) -> None:
         """Print surveys and results as a table."""
-        table = Table("kind", "name", "created", "what", box=None, header_style="bold")
+        table = _table("kind", "name", "created", "what")
         for entry in entries:
             manifest = entry.manifest
             if entry.kind == "survey":
@@ -119,12 +119,12 @@ class Terminal:
             else:
                 grids = [a["shape"] for a in manifest["arrays"].values() if len(a["shape"]) == 2]
                 what = f"{len(grids)} grids of {grids[0][0]} × {grids[0][1]} cells" if grids else "no grid"
-            table.add_row(entry.kind, escape(entry.name), manifest["created"], what)
+            table.add_row(entry.kind, escape(entry.name), manifest["created"][:16], what)
         self.console.print(table if entries else "Nothing yet: `quetzal import FILE` brings a survey in.")
 
     def pipelines(self, known: Mapping[str, "Pipeline"]) -> None:
         """Print pipelines with inputs and parameters as a table."""
-        table = Table("pipeline", "inputs", "parameters", "what it does", box=None, header_style="bold")
+        table = _table("pipeline", "inputs", "parameters", "what it does")
         for name, found in known.items():
             fields = found.parameters.model_fields
             shown = ", ".join(f if info.is_required() else f"[{f}]" for f, info in fields.items())
@@ -136,3 +136,11 @@ class Terminal:
         self.say(f"The report is {page}")
         if open_it and self.console.is_terminal:
             webbrowser.open(page.resolve().as_uri())
+
+
+def _table(*headings: str) -> Table:
+    """Return a table that never cuts its first two columns: they hold what one types."""
+    table = Table(box=None, header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=number < 2, overflow="fold")
+    return table

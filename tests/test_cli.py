@@ -141,14 +141,14 @@ def test_pipelines_are_listed_with_the_schema_of_their_parameters():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["import", "none.csv"], "none.csv"),
+        (["import", "none.csv"], "does not exist"),
         (["run", "mag.process", "nowhere"], "no survey or result 'nowhere'"),
         (["run", "mag.proces", "north-block"], "is not registered; known are"),
         (["run", "mag.process", "north-block", "-s", "cell_size=-5"], "cell_size = -5"),
         (["run", "mag.process", "north-block", "-s", "cellsize=5"], "is not a parameter of mag.process"),
         (["run", "mag.process", "north-block", "more"], "takes 1 inputs (survey); given: 2"),
         (["run", "mag.process", "north-block", "-s", "inclination=0"], "declination"),
-        (["run", "mag.tilt_angle", "north-block"], "must be"),
+        (["run", "mag.tilt_angle", "north-block"], "grid"),
         (["export", "north-block"], "is a survey"),
         (["export", "mag.process", "-f", "gif"], "is not a format"),
         (["report", "nothing"], "no survey or result"),
@@ -161,6 +161,20 @@ def test_nonsense_is_answered_with_what_is_wrong(workspace, arguments, said):
 def test_an_option_that_is_wrong_is_named_with_the_ways_to_set_it(monkeypatch):
     monkeypatch.setenv("QUETZAL_WORKERS", "many")
     assert "QUETZAL_WORKERS" in refused("list")
+
+
+def test_a_configuration_file_that_is_wrong_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quetzal.toml").write_text("workers = = 3\n")
+    assert "quetzal.toml is not TOML" in refused("list")
+    (tmp_path / "quetzal.toml").write_text("worker = 3\n")
+    assert "'worker', which is no option. The options are: workspace, workers" in refused("list")
+
+
+def test_names_to_type_are_never_cut(workspace):
+    listed = ask("list", "-w", workspace)
+    assert all(name in listed for name in (p.name for p in (workspace / "results").iterdir()))
+    assert "mag.total_horizontal_derivative" in ask("pipelines")
 
 
 def test_the_module_and_the_script_are_the_same_command(tmp_path):

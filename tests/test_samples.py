@@ -45,7 +45,7 @@ def test_the_users_own_file_comes_first(choose, tmp_path):
 
 
 def test_the_real_survey_comes_next(choose, monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "fetch_osborne", lambda say: tmp_path / "osborne.csv.xz")
+    monkeypatch.setattr(samples, "fetch_osborne", lambda say: (tmp_path / "osborne.csv.xz", ""))
     sample, _ = choose()
     assert sample.name == "osborne"
     assert sample.options["survey_date"] == "1990-07-01"
@@ -53,10 +53,11 @@ def test_the_real_survey_comes_next(choose, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_simulated_survey_comes_last_and_the_reason_is_said(choose, monkeypatch, offline):
-    monkeypatch.setattr(samples, "fetch_osborne", lambda say: None)
+    monkeypatch.setattr(samples, "fetch_osborne", lambda say: (None, "nobody answered"))
     sample, said = choose(offline=offline)
     assert sample.name == "simulated"
     assert ("you asked not to use the internet" in said[-1]) == offline
+    assert ("nobody answered" in said[-1]) != offline
 
 
 def test_a_missing_file_and_facts_without_a_file_are_refused(choose, tmp_path):
@@ -118,4 +119,19 @@ def test_a_copy_fetched_before_is_used_without_the_network(monkeypatch, tmp_path
     copy = tmp_path / "osborne-magnetic.csv.xz"
     copy.write_bytes(b"flight lines")
     monkeypatch.setattr(samples, "OSBORNE_HASH", "md5:" + pooch.file_hash(str(copy), alg="md5"))
-    assert samples.fetch_osborne(lambda _: None) == copy
+    assert samples.fetch_osborne(lambda _: None) == (copy, "")
+
+
+def test_another_file_under_that_address_is_refused_and_said(monkeypatch, tmp_path):
+    import pooch
+
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    (tmp_path / "osborne-magnetic.csv.xz").write_bytes(b"something else")
+
+    def retrieve(*_, **__):
+        raise ValueError("hash mismatch")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    found, why = samples.fetch_osborne(lambda _: None)
+    assert found is None
+    assert "checksum differs" in why

@@ -31,7 +31,15 @@ def test_cores_are_shared_out_among_the_workers():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": 0}, {"threads": 0}, {"dashboard_port": 70000}, {"workers": "many"}]
+    "wrong",
+    [
+        {"workers": 0},
+        {"threads": 0},
+        {"dashboard_port": 70000},
+        {"workers": "many"},
+        {"memory_limit": "lots"},
+        {"scheduler": "somewhere"},
+    ],
 )
 def test_nonsense_is_refused(wrong):
     with pytest.raises(ValidationError):
@@ -40,3 +48,14 @@ def test_nonsense_is_refused(wrong):
 
 def test_every_option_is_described():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("limit", ["auto", "0.5", "4GiB", "500 MB", "0"])
+def test_memory_is_given_in_dasks_words(limit):
+    assert Settings(memory_limit=limit).memory_limit == limit
+
+
+def test_a_misspelt_option_in_the_file_is_refused(folder):
+    (folder / "quetzal.toml").write_text("worker = 3\n")
+    with pytest.raises(ValidationError, match="worker"):
+        Settings()

@@ -34,7 +34,7 @@ def dask_client(settings: Settings) -> Iterator[Client]:
     if settings.scheduler:
         try:
             client = Client(settings.scheduler, timeout=CONNECT_TIMEOUT, set_as_default=False)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise QuetzalError(
                 f"No Dask scheduler answers at {settings.scheduler}.",
                 "Start it with `dask scheduler`, or leave the option out to use a local cluster.",
@@ -45,14 +45,15 @@ def dask_client(settings: Settings) -> Iterator[Client]:
         return
     with (
         _quiet(),
-        dask.config.set({"logging.distributed": "error"}),
+        # A task's error is raised again here, and said in words; the workers need not print it too.
+        dask.config.set({"logging.distributed": "critical"}),
         LocalCluster(
             n_workers=settings.workers,
             threads_per_worker=settings.threads_per_worker(),
             memory_limit=settings.memory_limit,
             host="127.0.0.1",
             dashboard_address=f"127.0.0.1:{settings.dashboard_port}",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             env=ONE_THREAD,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
