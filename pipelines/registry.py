@@ -24,11 +24,21 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import numpy as np
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from pipelines.conventions import extend_history
-from pipelines.errors import ParameterError
+from pipelines.errors import DataError, ParameterError
 
 DISTRIBUTION = "quetzalcore"
 ENTRY_POINTS = "quetzal.pipelines"
@@ -60,6 +70,16 @@ class Parameters(BaseModel):
     """Base of every parameters model: unknown names are refused, values are checked."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_flags_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where numbers are asked for: pydantic would read them as 1 and 0."""
+        field = cls.model_fields[str(info.field_name)]
+        parts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(part, bool | np.bool_) for part in parts) and not _takes_flags(field.annotation):
+            raise PydanticCustomError("flag", "must not be true or false")
+        return value
 
 
 @dataclass(eq=False)
@@ -115,7 +135,14 @@ class Pipeline(Generic[P, R]):
             raise ParameterError(field, first.get("input"), rule) from error
 
     def run(self, datasets: Mapping[str, Labelled], parameters: Parameters) -> R:
-        """Call the function and label its output with lineage."""
+        """Call the function on inputs of the declared kinds and label its output with lineage.
+
+        Raises
+        ------
+        DataError
+            If an input is missing, or a Dataset is given for a DataArray or the other way about.
+        """
+        self._check(datasets)
         values = {field: getattr(parameters, field) for field in type(parameters).model_fields}
         # The signature is (*inputs, **parameters) by construction, which types cannot say.
         output = self.function(*(datasets[i] for i in self.inputs), **values)  # type: ignore[arg-type]
@@ -126,6 +153,16 @@ class Pipeline(Generic[P, R]):
         bound = inspect.signature(self.function).bind(*args, **kwargs)
         datasets = {name: bound.arguments.pop(name) for name in self.inputs if name in bound.arguments}
         return self.run(datasets, self.validate(**bound.arguments))
+
+    def _check(self, datasets: Mapping[str, Labelled]) -> None:
+        hints = typing.get_type_hints(self.function)
+        for name in self.inputs:
+            if name not in datasets:
+                raise DataError(name, None, f"is missing; {self.name} needs it")
+            kind: Any = hints.get(name)
+            rule = _RULES.get(kind)
+            if rule and not isinstance(datasets[name], kind):
+                raise DataError(name, type(datasets[name]).__name__, rule)
 
     def _label(self, output: R, datasets: Mapping[str, Labelled], parameters: Parameters) -> R:
         arguments = parameters.model_dump(mode="json")
@@ -143,6 +180,19 @@ class Pipeline(Generic[P, R]):
             pipeline_version=self.code_version,
             pipeline_parameters=json.dumps(arguments, sort_keys=True),
         )
+
+
+_RULES: dict[Any, str] = {
+    xr.DataArray: "must be an xarray DataArray, one variable of a dataset",
+    xr.Dataset: "must be an xarray Dataset, not one of its variables",
+}
+
+
+def _takes_flags(annotation: Any) -> bool:
+    """Whether bool is among the types of an annotation, at any depth."""
+    if annotation in (bool, Any) or isinstance(annotation, bool):  # the last within a Literal
+        return True
+    return any(_takes_flags(part) for part in typing.get_args(annotation))
 
 
 _pipelines: dict[str, Pipeline[..., Any]] = {}

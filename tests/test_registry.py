@@ -9,7 +9,7 @@ import xarray as xr
 from pydantic import Field
 
 from pipelines import registry
-from pipelines.errors import ParameterError
+from pipelines.errors import DataError, ParameterError
 from pipelines.registry import Cost, pipeline
 
 
@@ -70,6 +70,39 @@ def test_a_broken_rule_names_the_field_and_what_is_asked(scaled, grid, arguments
     with pytest.raises(ParameterError, match=rule) as caught:
         scaled(grid, **arguments)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("flag", [True, False, np.True_])
+def test_true_and_false_are_no_numbers(scaled, grid, flag):
+    with pytest.raises(ParameterError, match="factor = .* must not be true or false"):
+        scaled(grid, flag)
+
+
+def test_true_and_false_pass_where_they_are_asked_for(own_registry):
+    @pipeline("test.switched", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def switched(grid: xr.DataArray, on: bool, weights: list[float] = [1.0]) -> xr.DataArray:  # noqa: B006
+        """Switch a grid."""
+        return grid * on
+
+    assert switched.validate(on=True).on is True
+    with pytest.raises(ParameterError, match="weights"):
+        switched.validate(on=False, weights=[0.5, True])
+
+
+def test_an_input_of_the_wrong_kind_is_refused_whichever_door_it_comes_through(scaled, grid, own_registry):
+    @pipeline("test.surveyed", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def surveyed(survey: xr.Dataset) -> xr.Dataset:
+        """Give a survey back."""
+        return survey
+
+    with pytest.raises(DataError, match="grid = 'Dataset' must be an xarray DataArray, one variable"):
+        scaled(grid.to_dataset(name="grid"), 2.0)
+    with pytest.raises(DataError, match="grid = 'ndarray' must be an xarray DataArray"):
+        scaled(grid.values, 2.0)
+    with pytest.raises(DataError, match="survey = 'DataArray' must be an xarray Dataset"):
+        surveyed.run({"survey": grid}, surveyed.parameters())
+    with pytest.raises(DataError, match="survey = None is missing; test.surveyed needs it"):
+        surveyed.run({}, surveyed.parameters())
 
 
 def test_unknown_and_missing_parameters_are_refused_by_name(scaled):
