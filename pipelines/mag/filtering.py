@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import xarray as xr
 from pydantic import Field
 
-from pipelines.errors import DataError
 from pipelines.mag import products
+from pipelines.mag.kernels import HIGHEST_ORDER
 from pipelines.mag.spectral import WHOLE_CELLS, Method, Product, apply_filters, distinct_kernels
 from pipelines.registry import Cost, CostModel, Labelled
 
 Positive = Annotated[float, Field(gt=0)]
-Order = Annotated[int, Field(ge=1, le=8)]
+Order = Annotated[int, Field(ge=1, le=HIGHEST_ORDER)]
 Declination = Annotated[float, Field(ge=-360, le=360)]
 
 # CPU seconds a padded cell, measured on one core: the forward transform with the reading, and each
@@ -43,6 +43,4 @@ ONE_KERNEL = filter_cost([products.vertical_integral()])
 
 def one_product(grid: xr.DataArray, product: Product, method: Method) -> xr.DataArray:
     """Make one product of a grid."""
-    if not isinstance(grid, xr.DataArray):
-        raise DataError("grid", type(grid).__name__, "must be an xarray DataArray, one variable of a dataset")
     return apply_filters(grid, [product], method=method)[product.name]

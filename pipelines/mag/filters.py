@@ -186,10 +186,12 @@ def reduce_to_pole(
     grid : DataArray
         Total-field anomaly on a horizontal plane.
     inclination, declination : float
-        Direction of the geomagnetic field, degrees, positive down and east.
+        Direction of the geomagnetic field, degrees, positive down and east. Declination is from
+        *grid* north, the northing axis: true declination minus the meridian convergence, which is
+        what ``igrf.field_at(...).grid_declination`` gives.
     magnetisation_inclination, magnetisation_declination : float, optional
-        Direction of the total magnetisation where remanence turns it; both or neither. Parallel
-        to the field by default.
+        Direction of the total magnetisation where remanence turns it, declination from grid north
+        too; both or neither. Parallel to the field by default.
     minimum_inclination : float
         Pseudo-inclination, degrees; 0 switches the damping off.
     method : {"auto", "whole", "split"}
@@ -205,7 +207,7 @@ def reduce_to_pole(
     ------
     ParameterError
         If an angle is out of range, only one angle of the magnetisation is given, or a direction
-        is horizontal and *minimum_inclination* is 0.
+        and *minimum_inclination* are both flatter than 1 degree.
 
     References
     ----------

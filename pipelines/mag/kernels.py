@@ -19,7 +19,12 @@ from numba import njit
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from pipelines.errors import ParameterError
+from pipelines.mag.checks import require_degrees, require_one_of, require_positive, require_whole
 from pipelines.mag.padding import Plane
+
+HIGHEST_ORDER = 8  # of a derivative or a Butterworth filter
+FLATTEST = 1.0  # degrees: without damping a flatter direction would amplify 1/sin² 1° = 3283 times or more
 
 
 class Kernel(ABC):
@@ -47,6 +52,9 @@ class UpwardContinuation(Kernel):
 
     height: float
 
+    def __post_init__(self) -> None:
+        require_positive("height", self.height, "metres")
+
     @override
     def __call__(self, east: NDArray, north: NDArray, radial: NDArray) -> NDArray:
         return np.exp(-self.height * radial)
@@ -64,6 +72,10 @@ class Derivative(Kernel):
     easting: int = 0
     northing: int = 0
     upward: int = 0
+
+    def __post_init__(self) -> None:
+        for axis in ("easting", "northing", "upward"):
+            require_whole(axis, getattr(self, axis), 0, HIGHEST_ORDER)
 
     @property
     @override
@@ -121,11 +133,18 @@ class ReductionToPole(Kernel):
     Attributes
     ----------
     inclination, declination : float
-        Of the geomagnetic field, degrees, positive down and east.
+        Of the geomagnetic field, degrees, positive down and east. Declination is from grid north,
+        the northing axis: `igrf.field_at` gives it as ``grid_declination``.
     magnetisation_inclination, magnetisation_declination : float
-        Of the sources' total magnetisation.
+        Of the sources' total magnetisation, in the same frame.
     minimum_inclination : float
         Pseudo-inclination, degrees.
+
+    Raises
+    ------
+    ParameterError
+        If an angle is not finite or out of range, or a direction and *minimum_inclination* are
+        both flatter than 1 degree.
     """
 
     inclination: float
@@ -133,6 +152,22 @@ class ReductionToPole(Kernel):
     magnetisation_inclination: float
     magnetisation_declination: float
     minimum_inclination: float
+
+    def __post_init__(self) -> None:
+        for name in ("inclination", "magnetisation_inclination"):
+            require_degrees(name, getattr(self, name), -90, 90)
+        for name in ("declination", "magnetisation_declination"):
+            require_degrees(name, getattr(self, name), -360, 360)
+        require_degrees("minimum_inclination", self.minimum_inclination, 0, 90)
+        flattest = min(abs(self.inclination), abs(self.magnetisation_inclination))
+        if max(flattest, self.minimum_inclination) < FLATTEST:
+            raise ParameterError(
+                "minimum_inclination",
+                self.minimum_inclination,
+                f"must be at least {FLATTEST:g} degree where the field or the magnetisation is flatter than "
+                "that: features that strike along it carry no signal there and would be amplified "
+                "without bound; 20 is usual",
+            )
 
     @property
     @override
@@ -172,6 +207,10 @@ class Gaussian(Kernel):
     wavelength: float
     keep: Literal["long", "short"]
 
+    def __post_init__(self) -> None:
+        require_positive("wavelength", self.wavelength, "metres")
+        require_one_of("keep", self.keep, ("long", "short"))
+
     @override
     def __call__(self, east: NDArray, north: NDArray, radial: NDArray) -> NDArray:
         exponent = -0.5 * (radial * (self.wavelength / (2 * np.pi))) ** 2
@@ -194,6 +233,11 @@ class Butterworth(Kernel):
     order: int
     keep: Literal["long", "short"]
 
+    def __post_init__(self) -> None:
+        require_positive("wavelength", self.wavelength, "metres")
+        require_whole("order", self.order, 1, HIGHEST_ORDER)
+        require_one_of("keep", self.keep, ("long", "short"))
+
     @override
     def __call__(self, east: NDArray, north: NDArray, radial: NDArray) -> NDArray:
         power = (radial * (self.wavelength / (2 * np.pi))) ** (2 * self.order)
@@ -209,7 +253,7 @@ class Butterworth(Kernel):
 
 @dataclass(frozen=True, slots=True)
 class DirectionalCosine(Kernel):
-    """Pass (or reject) features that strike along *azimuth*, degrees east of north.
+    """Pass (or reject) features that strike along *azimuth*, degrees east of grid north.
 
     A feature's wavenumber lies across its strike: with θ the wavenumber's azimuth the pass factor
     is abs(sin(θ − azimuth))^degree. Rejecting is one minus that; the mean and the plane are kept
@@ -219,6 +263,11 @@ class DirectionalCosine(Kernel):
     azimuth: float
     degree: float
     mode: Literal["pass", "reject"]
+
+    def __post_init__(self) -> None:
+        require_degrees("azimuth", self.azimuth, -360, 360)
+        require_positive("degree", self.degree, most=100)
+        require_one_of("mode", self.mode, ("pass", "reject"))
 
     @property
     @override

@@ -6,17 +6,19 @@ that is equal::
     apply_filters(grid, [tilt_angle(), analytic_signal(), derivative_upward()])
 
 makes three inverse transforms, not seven. `after` puts a filter in front of a product: the tilt
-angle of the field reduced to the pole is ``after(reduction, tilt_angle())``.
+angle of the field reduced to the pole is ``after(reduction, tilt_angle())``. What a builder is given
+is checked by the kernel that it makes.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import ParameterError
 from pipelines.mag import kernels
+from pipelines.mag.checks import require_one_of, require_whole
 from pipelines.mag.spectral import Product
 
 PassKind = Literal["gaussian", "butterworth"]
@@ -38,17 +40,17 @@ def upward_continued(height: float) -> Product:
 
 def derivative_easting(order: int = 1) -> Product:
     """Differentiate *order* times along the easting."""
-    return _derivative("easting", kernels.Derivative(easting=order), order)
+    return _derivative("easting", order)
 
 
 def derivative_northing(order: int = 1) -> Product:
     """Differentiate *order* times along the northing."""
-    return _derivative("northing", kernels.Derivative(northing=order), order)
+    return _derivative("northing", order)
 
 
 def derivative_upward(order: int = 1) -> Product:
     """Differentiate *order* times upward."""
-    return _derivative("upward", kernels.Derivative(upward=order), order)
+    return _derivative("upward", order)
 
 
 def vertical_integral() -> Product:
@@ -91,8 +93,8 @@ def reduction_to_pole(
     Raises
     ------
     ParameterError
-        If one angle of the magnetisation is given without the other, or a direction is
-        horizontal and no minimum inclination bounds the amplification.
+        If one angle of the magnetisation is given without the other, or the kernel refuses them,
+        see `kernels.ReductionToPole`.
     """
     angles = (magnetisation_inclination, magnetisation_declination)
     if (angles[0] is None) != (angles[1] is None):
@@ -100,13 +102,6 @@ def reduction_to_pole(
         raise ParameterError(missing, None, "must be given too: a direction has two angles")
     m_inclination = inclination if angles[0] is None else angles[0]
     m_declination = declination if angles[1] is None else angles[1]
-    if minimum_inclination == 0 and 0 in (inclination, m_inclination):
-        raise ParameterError(
-            "minimum_inclination",
-            0.0,
-            "must be positive where the field or the magnetisation is horizontal: features that "
-            "strike along it carry no signal there and would be amplified without bound; 20 is usual",
-        )
     return kernels.ReductionToPole(
         inclination, declination, m_inclination, m_declination, minimum_inclination
     )
@@ -159,9 +154,10 @@ def band_passed(shortest: float, longest: float, *, kind: PassKind = "gaussian",
     ParameterError
         If the band is empty.
     """
+    parts = _pass(shortest, kind, order, "long"), _pass(longest, kind, order, "short")
     if shortest >= longest:
         raise ParameterError("shortest", shortest, f"must be less than longest = {longest:g} metres")
-    kernel = kernels.Chain((_pass(shortest, kind, order, "long"), _pass(longest, kind, order, "short")))
+    kernel = kernels.Chain(parts)
     return Product("band_passed", (kernel,), long_name=f"Wavelengths of {shortest:g} to {longest:g} m")
 
 
@@ -174,13 +170,16 @@ def direction_filtered(
     return Product("direction_filtered", (kernel,), long_name=f"Strike of {azimuth:g} degrees {verb}")
 
 
-def _derivative(axis: str, kernel: kernels.Derivative, order: int) -> Product:
+def _derivative(axis: str, order: int) -> Product:
+    require_whole("order", order, 1, kernels.HIGHEST_ORDER)
+    kernel = kernels.Derivative(**{axis: order})
     what = "" if order == 1 else f" of order {order}"
     name = f"derivative_{axis}"
     return Product(name, (kernel,), length_power=-order, long_name=f"{axis.title()} derivative{what}")
 
 
 def _pass(wavelength: float, kind: PassKind, order: int, keep: Literal["long", "short"]) -> kernels.Kernel:
+    require_one_of("kind", kind, get_args(PassKind))
     if kind == "gaussian":
         return kernels.Gaussian(wavelength, keep)
     return kernels.Butterworth(wavelength, order, keep)

@@ -133,7 +133,8 @@ def directional_cosine(
     grid : DataArray
         Any grid.
     azimuth : float
-        Strike of the features, degrees east of north: the flight direction, to take corrugation out.
+        Strike of the features, degrees east of *grid* north, the northing axis: the flight
+        direction, to take corrugation out.
     degree : float
         Exponent n; the larger, the narrower the range of strikes.
     mode : {"pass", "reject"}
