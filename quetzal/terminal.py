@@ -123,13 +123,13 @@ class Terminal:
         self.console.print(table if entries else "Nothing yet: `quetzal import FILE` brings a survey in.")
 
     def pipelines(self, known: Mapping[str, "Pipeline"]) -> None:
-        """Print pipelines with inputs and parameters as a table."""
-        table = _table("pipeline", "inputs", "parameters", "what it does")
+        """Print pipelines with inputs, what they do, and their parameters; optional ones in brackets."""
         for name, found in known.items():
             fields = found.parameters.model_fields
-            shown = ", ".join(f if info.is_required() else f"[{f}]" for f, info in fields.items())
-            table.add_row(name, ", ".join(found.inputs), escape(shown), escape(found.summary))
-        self.console.print(table)
+            shown = " ".join(field if info.is_required() else f"[{field}]" for field, info in fields.items())
+            self.console.print(f"[bold]{name}[/bold] {' '.join(found.inputs).upper()}")
+            self.console.print(f"    {escape(found.summary)}", soft_wrap=True)
+            self.console.print(f"    [dim]{escape(shown)}[/dim]", soft_wrap=True)
 
     def page(self, page: Path, *, open_it: bool) -> None:
         """Say where a page is and open it in the user's browser."""
@@ -139,8 +139,8 @@ class Terminal:
 
 
 def _table(*headings: str) -> Table:
-    """Return a table that never cuts its first two columns: they hold what one types."""
+    """Return a table that never cuts its names: they are what one types."""
     table = Table(box=None, header_style="bold")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, no_wrap=number < 2, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading == "name", overflow="fold")
     return table
