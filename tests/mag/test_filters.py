@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.conventions import Geometry, make_grid
+from pipelines.conventions import Geometry, geometry_of, make_grid
 from pipelines.errors import ParameterError
 from pipelines.mag import filters, kernels, products, separation
 from pipelines.mag.sampling import wavenumbers
@@ -108,6 +108,20 @@ def test_a_horizontal_field_gives_a_finite_damped_answer_or_is_refused(dipole):
         filters.reduce_to_pole(grid, 0.0, 90.0, minimum_inclination=0.0)
 
 
+@pytest.mark.parametrize("flat", [0.0, 0.01, -0.999])
+@pytest.mark.parametrize("minimum", [0.0, 0.5])
+def test_an_almost_horizontal_direction_without_damping_is_refused(flat, minimum):
+    remanent = {"magnetisation_inclination": flat, "magnetisation_declination": 30.0}
+    for build in (
+        lambda: products.reduced_to_pole(flat, 0.0, minimum_inclination=minimum),
+        lambda: products.reduced_to_pole(60.0, 0.0, **remanent, minimum_inclination=minimum),
+    ):
+        with pytest.raises(ParameterError, match="at least 1 degree"):
+            build()
+    assert products.reduced_to_pole(flat, 0.0, minimum_inclination=1.0)
+    assert products.reduced_to_pole(1.0, 0.0, minimum_inclination=0.0)
+
+
 def test_a_field_is_harmonic(survey_grid):
     grid = survey_grid()
     kinds = {name: getattr(products, f"derivative_{name}")(2) for name in ("easting", "northing", "upward")}
@@ -136,12 +150,28 @@ def test_the_derivative_of_the_vertical_integral_is_the_field(survey_grid):
     np.testing.assert_allclose(-made["derivative_upward"], made["high_passed"], atol=1e-3)
 
 
-def test_the_tilt_angle_is_positive_above_a_source_and_in_radians(dipole):
-    tilt = filters.tilt_angle(dipole(90.0, 0.0).observed_at())
-    # The horizontal gradient is zero above the dipole, which lies half a cell off a row of cells.
-    assert tilt.max() > np.radians(80)
-    assert abs(tilt).max() <= np.pi / 2
+def test_the_tilt_angle_of_a_dipole_is_positive_above_it_negative_around_it_and_in_radians(dipole):
+    source = dipole(90.0, 0.0)
+    tilt = filters.tilt_angle(source.observed_at())
     assert tilt.attrs["units"] == "radian"
+    # Half a cell off a row of cells, 300 m above the dipole: arctan(2h / 4ρ) = arctan(300 / 25) = 85°.
+    assert tilt[119, 126] > np.radians(80)
+
+    # At a distance ρ the field is (2h² − ρ²)/r⁵; its slopes downward and outward, times r⁷/3:
+    geometry = geometry_of(tilt)
+    middle = [values.mean() for values in (geometry.northing, geometry.easting)]
+    rho = np.hypot((geometry.northing - middle[0])[:, None], geometry.easting - middle[1])
+    h, r = source.depth, np.hypot(rho, source.depth)
+    down, outward = h * (2 * h**2 - 3 * rho**2), rho * (rho**2 - 4 * h**2)
+    exact = np.arctan2(down, abs(outward))
+    gradient = np.hypot(down, outward) / r**7
+    # Each derivative is off by OUTSIDE of the largest gradient: where the gradient is at least a
+    # twentieth of that, three of them turn the angle by at most √3 · 20 · OUTSIDE.
+    clear = gradient > gradient.max() / 20
+    np.testing.assert_allclose(tilt.values[clear], exact[clear], atol=np.sqrt(3) * 20 * OUTSIDE)
+    around = clear & (rho > h)  # the angle is zero at √(2/3) h, and −18° already at h
+    assert around.sum() > 300
+    assert (tilt.values[around] < 0).all()
 
 
 def test_the_analytic_signal_is_the_modulus_of_the_three_derivatives(survey_grid):
@@ -256,6 +286,50 @@ def test_a_plane_goes_through_every_filter_as_algebra_says(shape, constant, slop
 def test_a_bad_parameter_is_named(survey_grid, call, field):
     with pytest.raises(ParameterError) as refused:
         call(survey_grid((20, 20)))
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "build,field",
+    [
+        (lambda: products.upward_continued(-500.0), "height"),
+        (lambda: products.upward_continued(np.nan), "height"),
+        (lambda: products.upward_continued(np.inf), "height"),
+        (lambda: products.upward_continued("500"), "height"),
+        (lambda: products.derivative_upward(0), "order"),
+        (lambda: products.derivative_easting(1.5), "order"),
+        (lambda: products.derivative_northing(9), "order"),
+        (lambda: kernels.Derivative(upward=-1), "upward"),
+        (lambda: products.reduced_to_pole(np.nan, 0.0), "inclination"),
+        (lambda: products.reduced_to_pole(50.0, np.inf), "declination"),
+        (lambda: products.reduced_to_pole(50.0, 0.0, minimum_inclination=-1.0), "minimum_inclination"),
+        (
+            lambda: products.reduced_to_pole(50.0, 0.0, magnetisation_declination=3.0),
+            "magnetisation_inclination",
+        ),
+        (
+            lambda: products.reduced_to_pole(
+                50.0, 0.0, magnetisation_inclination=91.0, magnetisation_declination=3.0
+            ),
+            "magnetisation_inclination",
+        ),
+        (lambda: products.low_passed(-5.0, kind="butterworth"), "wavelength"),
+        (lambda: products.high_passed(0.0), "wavelength"),
+        (lambda: products.low_passed(500.0, kind="butterworth", order=0), "order"),
+        (lambda: products.low_passed(500.0, kind="butterworth", order=True), "order"),
+        (lambda: products.low_passed(500.0, kind="gausian"), "kind"),
+        (lambda: products.band_passed(500.0, 400.0), "shortest"),
+        (lambda: products.band_passed(np.nan, 400.0), "wavelength"),
+        (lambda: products.direction_filtered(np.nan), "azimuth"),
+        (lambda: products.direction_filtered(30.0, degree=0.0), "degree"),
+        (lambda: products.direction_filtered(30.0, degree=101.0), "degree"),
+        (lambda: products.direction_filtered(30.0, mode="keep"), "mode"),
+        (lambda: kernels.Gaussian(500.0, "medium"), "keep"),
+    ],
+)
+def test_a_product_is_refused_when_it_is_built_whoever_builds_it(build, field):
+    with pytest.raises(ParameterError) as refused:
+        build()
     assert refused.value.field == field
 
 
