@@ -119,7 +119,8 @@ def zarr_to_zarr(size: int = 16384) -> Measured:
 
     def run() -> dict[str, float]:
         assert folder.name  # the folder lives as long as this function
-        grid = xr.open_zarr(source, chunks=None, consolidated=False)["total_field_anomaly"]
+        store = xr.open_zarr(source, chunks=None, consolidated=False, decode_coords="all")
+        grid = store["total_field_anomaly"]
         pole = apply_filters(grid, [products.reduced_to_pole(-52.0, 6.0)])
         with dask.config.set(scheduler="threads", num_workers=2):
             encoding = {"reduced_to_pole": {"chunks": (512, 512)}}

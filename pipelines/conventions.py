@@ -19,7 +19,7 @@ from pyproj.exceptions import CRSError
 from pipelines.errors import DataError, ParameterError
 
 GRID_DIMS = ("northing", "easting")
-REGULAR_TOLERANCE = 1e-4  # of a cell: coordinates stored as float32 metres still pass
+REGULAR_TOLERANCE = 1e-4  # of a cell, or the rounding of the coordinate's own type where that is coarser
 
 NANOTESLA = "nT"
 
@@ -91,9 +91,12 @@ def geometry_of(grid: xr.DataArray, minimum: int = 2) -> Geometry:
     Raises
     ------
     DataError
-        If the dimensions are not ``(northing, easting)``, a coordinate is missing, irregular,
-        descending or not in metres, the grid is too small, or its CRS is geographic.
+        If it is no DataArray, the dimensions are not ``(northing, easting)``, a coordinate is
+        missing, irregular, descending or not in metres, the grid is too small, or its CRS is
+        geographic or was lost when the file was opened.
     """
+    if not isinstance(grid, xr.DataArray):
+        raise DataError("grid", type(grid).__name__, "must be an xarray DataArray, one variable of a dataset")
     if grid.dims != GRID_DIMS:
         hint = "must be ('northing', 'easting'); rename the dimensions and transpose the grid"
         if set(grid.dims) & {"latitude", "longitude", "lat", "lon"}:
@@ -103,13 +106,15 @@ def geometry_of(grid: xr.DataArray, minimum: int = 2) -> Geometry:
     for dim in GRID_DIMS:
         if dim not in grid.coords:
             raise DataError(f"coordinate '{dim}'", None, "is missing; assign cell-centre values in metres")
-        values = np.asarray(grid[dim].values, dtype=float)
+        stored = grid[dim].values
+        values = np.asarray(stored, dtype=float)
         if values.size < minimum:
             raise DataError(f"size of '{dim}'", values.size, f"must be at least {minimum} cells")
         step = (values[-1] - values[0]) / (values.size - 1)
         if not np.isfinite(step) or step <= 0:
             raise DataError(f"coordinate '{dim}'", step, "must ascend; sort the grid with .sortby()")
-        if np.abs(np.diff(values) - step).max() > REGULAR_TOLERANCE * step:
+        gaps = np.diff(values)
+        if gaps.min() <= 0 or np.abs(gaps - step).max() > max(REGULAR_TOLERANCE * step, _rounding(stored)):
             raise DataError(f"coordinate '{dim}'", "irregular", "must be regularly spaced; regrid the data")
         units = str(grid[dim].attrs.get("units", "m")).lower()
         if units not in {"m", "metre", "metres", "meter", "meters"}:
@@ -120,6 +125,38 @@ def geometry_of(grid: xr.DataArray, minimum: int = 2) -> Geometry:
     return Geometry(
         origin=(origin[0], origin[1]), spacing=(spacing[0], spacing[1]), shape=(grid.shape[0], grid.shape[1])
     )
+
+
+def _rounding(stored: np.ndarray) -> float:
+    """Most that rounding to their own type moves the gaps between regular coordinates.
+
+    Half a unit in the last place for each end of a gap: for float32 northings of 7 500 000 m, 0.5 m.
+    """
+    if stored.dtype.kind != "f":
+        return 0.0
+    return float(np.spacing(np.abs(stored).max()))
+
+
+def require_numbers(grid: xr.DataArray) -> None:
+    """Refuse values that are not real numbers, or are still as stored in a file.
+
+    Raises
+    ------
+    DataError
+        If the values are boolean, complex or no numbers at all; if a fill value is still among the
+        attributes, since cells that hold it would pass for data.
+    """
+    if grid.dtype.kind not in "fiu":
+        raise DataError(f"dtype of '{grid.name}'", str(grid.dtype), "must be integers or real numbers")
+    for attribute in ("_FillValue", "missing_value"):
+        fill = grid.attrs.get(attribute)
+        if fill is not None and not np.isnan(np.asarray(fill, dtype=float)).all():
+            raise DataError(
+                f"attribute {attribute} of '{grid.name}'",
+                fill,
+                "is not decoded, so cells without data would pass for data; open the file with "
+                "mask_and_scale (masked=True in rioxarray), or put NaN there with .where() and drop it",
+            )
 
 
 def parse_crs(crs: Any) -> CRS:
@@ -133,12 +170,41 @@ def parse_crs(crs: Any) -> CRS:
 
 
 def crs_of(data: xr.DataArray | xr.Dataset) -> CRS | None:
-    """Return the CRS in the CF grid mapping ``spatial_ref``, or None if there is none."""
-    if "spatial_ref" not in data.coords:
+    """Return the CRS in the CF grid mapping, or None if there is none.
+
+    The mapping is ``spatial_ref``, else what the data name as theirs. In a dataset that was opened
+    without ``decode_coords="all"`` it is among the data variables, and is found there too.
+
+    Raises
+    ------
+    DataError
+        If the data name a mapping that they do not hold: such a grid was taken from a dataset that
+        was opened without ``decode_coords="all"``, and its CRS stayed behind.
+    """
+    mapping = _grid_mapping(data)
+    if mapping is None:
         return None
-    attrs = data.coords["spatial_ref"].attrs
-    text = attrs.get("crs_wkt") or attrs.get("spatial_ref")
+    text = mapping.attrs.get("crs_wkt") or mapping.attrs.get("spatial_ref")
     return parse_crs(text) if text else None
+
+
+def _grid_mapping(data: xr.DataArray | xr.Dataset) -> Any:
+    held: Mapping[Any, Any] = data.coords if isinstance(data, xr.DataArray) else data.variables
+    if "spatial_ref" in held:
+        return held["spatial_ref"]
+    for variable in [data] if isinstance(data, xr.DataArray) else data.data_vars.values():
+        undecoded = variable.attrs.get("grid_mapping")
+        # The extended form is "mapping: coordinate coordinate".
+        name = str(undecoded or variable.encoding.get("grid_mapping", "")).partition(":")[0].strip()
+        if name in held:
+            return held[name]
+        if undecoded:  # in the encoding alone it was decoded and dropped since, on purpose
+            raise DataError(
+                f"grid_mapping of '{variable.name}'",
+                undecoded,
+                'is not among the coordinates; open the file with decode_coords="all"',
+            )
+    return None
 
 
 def require_projected(crs: CRS | None) -> None:

@@ -9,15 +9,16 @@ rounding and 2e-4 of its rms, respectively.
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import dask.array as da
 import xarray as xr
 from numpy.typing import NDArray
 
 from pipelines import blocks
-from pipelines.conventions import geometry_of
-from pipelines.errors import DataError, ParameterError
+from pipelines.conventions import geometry_of, require_numbers
+from pipelines.errors import ParameterError
+from pipelines.mag.checks import require_one_of
 from pipelines.mag.fill import block_sums, fit_background
 from pipelines.mag.finishing import Finisher, Product, distinct_kernels, output_dtype
 from pipelines.mag.padded_field import Layout
@@ -50,7 +51,7 @@ def apply_filters(grid: xr.DataArray, products: Sequence[Product], *, method: Me
         Grid of the house; NaN is no data, is filled inside and comes back as NaN. float32 is
         filtered in float32 and stays float32; anything else becomes float64.
     products : sequence of Product
-        What to make, see the builders in `filters`.
+        What to make, see the builders in `products`.
     method : {"auto", "whole", "split"}
         ``whole`` transforms the grid in one task; ``split`` works by tiles and a coarse grid, in
         bounded memory; ``auto`` takes ``whole`` up to 4096² cells. The choice depends on the
@@ -66,12 +67,16 @@ def apply_filters(grid: xr.DataArray, products: Sequence[Product], *, method: Me
     Raises
     ------
     DataError
-        If the grid breaks the conventions, is complex, holds infinities or only NaN (the last
-        two when computed, if the grid is lazy).
+        If the grid breaks the conventions, is boolean or complex, was opened without decoding its
+        fill value, holds infinities or only NaN (the last two when computed, if the grid is lazy).
+    ParameterError
+        If two products have one name, or there is none; if the method is unknown.
     """
     geometry = geometry_of(grid)
-    if grid.dtype.kind not in "fiub":
-        raise DataError(f"dtype of '{grid.name}'", str(grid.dtype), "must be real numbers")
+    require_numbers(grid)
+    require_one_of("method", method, get_args(Method))
+    if unbuilt := [p for p in products if not isinstance(p, Product)]:
+        raise ParameterError("products", unbuilt[0], "must be made by the builders in `products`; call it")
     names = [product.name for product in products]
     if not names or len(set(names)) < len(names):
         raise ParameterError("products", names, "must be at least one, each with a name of its own")

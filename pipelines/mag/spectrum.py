@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipelines import blocks
-from pipelines.conventions import geometry_of
+from pipelines.conventions import geometry_of, require_numbers
 from pipelines.errors import DataError
 from pipelines.mag.fill import block_sums, fit_background
 from pipelines.mag.padded_field import Layout
@@ -80,7 +80,8 @@ def radial_spectrum(
     Raises
     ------
     DataError
-        If the grid breaks the conventions, is constant, or holds infinities or only NaN.
+        If the grid breaks the conventions, is boolean or complex, was opened without decoding its
+        fill value, is constant, or holds infinities or only NaN.
 
     References
     ----------
@@ -88,8 +89,7 @@ def radial_spectrum(
     Geophysics 35, 293–302.
     """
     geometry = geometry_of(grid, minimum=SMALLEST)
-    if grid.dtype.kind not in "fiub":
-        raise DataError(f"dtype of '{grid.name}'", str(grid.dtype), "must be real numbers")
+    require_numbers(grid)
     wavenumber, count = _rings(geometry.shape, geometry.spacing)
     segments = min(segments, wavenumber.size // FEWEST_BINS)
     measure = partial(

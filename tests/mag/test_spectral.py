@@ -159,7 +159,8 @@ def test_numpy_gives_numpy_and_lazy_gives_lazy(survey_grid, tmp_path):
     assert chunked.chunks == ((70, 70, 70, 70, 20), (90, 90, 90, 90, 20))
     np.testing.assert_array_equal(chunked, filters.tilt_angle(grid))
     grid.to_dataset().to_zarr(tmp_path / "grid.zarr", consolidated=False)
-    indexed = xr.open_zarr(tmp_path / "grid.zarr", chunks=None, consolidated=False)["total_field_anomaly"]
+    store = xr.open_zarr(tmp_path / "grid.zarr", chunks=None, consolidated=False, decode_coords="all")
+    indexed = store["total_field_anomaly"]
     lazy = filters.tilt_angle(indexed)
     assert isinstance(lazy.data, da.Array)
     assert isinstance(pickle.loads(pickle.dumps(lazy)).data, da.Array)
@@ -190,7 +191,10 @@ def bad_grids():
         "geographic": (good.rename(northing="latitude", easting="longitude"), "dimensions"),
         "three dimensions": (good.expand_dims("upward"), "dimensions"),
         "transposed": (good.T, "dimensions"),
+        "boolean": (good > 0.5, "dtype"),
         "complex": (good.astype(complex), "dtype"),
+        "a fill value left in": (good.fillna(-99999).assign_attrs(_FillValue=-99999.0), "_FillValue"),
+        "a missing value left in": (good.assign_attrs(missing_value=np.array([1e30])), "missing_value"),
         "text": (good.astype(str), "dtype"),
         "all NaN": (good * np.nan, "values"),
         "infinite": (good.where(good > 0.01, np.inf).where(good < 0.99, np.inf), "values"),
@@ -207,6 +211,23 @@ def test_a_bad_grid_is_refused_with_the_field_that_is_wrong(case, lazy):
     with pytest.raises(DataError) as refused:
         filters.upward_continuation(grid, 100.0).compute(scheduler="sync")
     assert field in refused.value.field
+
+
+def test_the_engine_itself_refuses_what_is_no_grid_no_product_and_no_method(survey_grid):
+    grid = survey_grid((20, 20))
+    with pytest.raises(DataError, match="one variable of a dataset"):
+        apply_filters(grid.to_dataset(), FOUR)
+    with pytest.raises(ParameterError, match="call it"):
+        apply_filters(grid, [products.tilt_angle])
+    with pytest.raises(ParameterError, match="auto, whole, split"):
+        apply_filters(grid, FOUR, method="wohle")
+
+
+def test_a_fill_value_of_nan_is_no_dummy(survey_grid):
+    grid = survey_grid((20, 20))
+    xr.testing.assert_equal(
+        filters.tilt_angle(grid.assign_attrs(_FillValue=np.nan)), filters.tilt_angle(grid)
+    )
 
 
 def test_products_need_names_of_their_own(survey_grid):

@@ -114,5 +114,11 @@ def test_what_has_no_spectrum_is_refused():
         radial_spectrum(plane[:4])
     with pytest.raises(DataError, match="all NaN"):
         radial_spectrum(plane * np.nan)
+    with pytest.raises(DataError, match="real numbers"):
+        radial_spectrum(plane > 5e4)
+    with pytest.raises(DataError, match="not decoded"):
+        radial_spectrum(plane.assign_attrs(missing_value=-99999))
+    with pytest.raises(DataError, match="grid = 'Dataset' must be an xarray DataArray"):
+        radial_spectrum(plane.to_dataset())
     with pytest.raises(ParameterError, match="segments"):
         radial_spectrum(plane, segments=0)
