@@ -10,6 +10,7 @@ from simulators.patterns import axis
 from simulators.relief import Extent, Terrain
 
 DRAPE_CELL = 50.0
+DRAPE_MARGIN = 1000.0  # metres of drape around the terrain, for overshoots, wander and run-ins
 DRAPE_SMOOTHING = 100.0  # metres, standard deviation of the Gaussian that rounds the drape's edges
 SHORTEST_LINE = 300.0  # metres; corners cut off by oblique lines are not worth a turn
 WANDER_LENGTH = 600.0  # metres over which the pilot drifts off the line and back
@@ -125,11 +126,12 @@ class Drape:
         return float(2 * self.gradient * DRAPE_SMOOTHING * np.sqrt(2 / np.pi))
 
     def height(self, easting: np.ndarray, northing: np.ndarray) -> np.ndarray:
-        """Return the drape's elevation in metres."""
+        """Return the drape's elevation in metres; beyond its margin, that of its nearest edge."""
         along_e, along_n = axis(self._azimuth)
         from_e, from_n = easting - self._origin[0], northing - self._origin[1]
         indices = np.stack([from_e * along_n - from_n * along_e, from_e * along_e + from_n * along_n])
-        return ndimage.map_coordinates(self._spline, indices / DRAPE_CELL, order=3, prefilter=False)
+        indices /= DRAPE_CELL
+        return ndimage.map_coordinates(self._spline, indices, order=3, mode="nearest", prefilter=False)
 
 
 def drape(terrain: Terrain, *, clearance: float, gradient: float, azimuth: float) -> Drape:
@@ -151,8 +153,8 @@ def drape(terrain: Terrain, *, clearance: float, gradient: float, azimuth: float
     west, south, east, north = terrain.extent
     along_e, along_n = axis(azimuth)
     reach_e, reach_n = (east - west) / 2, (north - south) / 2
-    half_along = abs(along_e) * reach_e + abs(along_n) * reach_n + 1000.0
-    half_across = abs(along_n) * reach_e + abs(along_e) * reach_n + 1000.0
+    half_along = abs(along_e) * reach_e + abs(along_n) * reach_n + DRAPE_MARGIN
+    half_across = abs(along_n) * reach_e + abs(along_e) * reach_n + DRAPE_MARGIN
     along = np.arange(-half_along, half_along + DRAPE_CELL, DRAPE_CELL)
     across = np.arange(-half_across, half_across + DRAPE_CELL, DRAPE_CELL)[:, np.newaxis]
     centre_e, centre_n = (west + east) / 2, (south + north) / 2

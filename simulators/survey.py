@@ -23,7 +23,7 @@ from pipelines.conventions import ATTRIBUTES, NANOTESLA, assign_crs
 from pipelines.errors import ParameterError
 from pipelines.mag.igrf import igrf
 from simulators.base_station import geographic
-from simulators.flightpath import Leg, drape, follow, plan
+from simulators.flightpath import DRAPE_MARGIN, Leg, drape, follow, plan
 from simulators.instruments import (
     DAY,
     Errors,
@@ -40,6 +40,7 @@ TAKE_OFF = 7.5  # hours, local solar time
 ENDURANCE = 4.5 * 3600.0  # seconds in the air, after which the next line waits for the next day
 TURN = 100.0  # seconds between lines
 FERRY = 900.0  # seconds from the airfield
+LONGEST_RUN_IN = DRAPE_MARGIN / 2  # metres flown before a line; overshoot and wander take the rest
 
 LABELS: dict[str, dict[str, str]] = {
     "total_field": {"long_name": "Total field as recorded, uncorrected", "units": NANOTESLA},
@@ -113,7 +114,8 @@ def fly(
     Raises
     ------
     ParameterError
-        If a distance, a time or a speed is not positive, or the date is not a date.
+        If a distance, a time or a speed is not positive, the azimuth is not a number, the sensor
+        lags more than 500 m behind, or the date is not a date.
     """
     day = _parse(date)
     errors = errors or Errors()
@@ -131,6 +133,11 @@ def fly(
     for name, value in asdict(errors).items():
         if not (np.isfinite(value) and value >= 0):
             raise ParameterError(name, value, "must be zero or a positive number")
+    if not np.isfinite(line_azimuth):
+        raise ParameterError("line_azimuth", line_azimuth, "must be a number of degrees")
+    if errors.lag * speed > LONGEST_RUN_IN:
+        longest = LONGEST_RUN_IN / speed
+        raise ParameterError("lag", errors.lag, f"must be at most {longest:g} s, {LONGEST_RUN_IN:g} m flown")
     seed = scene.seed if seed is None else seed
 
     legs = plan(

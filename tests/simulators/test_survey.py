@@ -357,6 +357,32 @@ def test_flying_refuses_distances_and_times_that_are_not_positive(drawn, name, v
     assert caught.value.field == name
 
 
+@pytest.mark.parametrize("azimuth", [float("nan"), float("inf")])
+def test_flying_refuses_an_azimuth_that_is_no_number(drawn, azimuth):
+    with pytest.raises(ParameterError) as caught:
+        fly(drawn, line_azimuth=azimuth)
+    assert caught.value.field == "line_azimuth"
+
+
+def test_a_lag_is_bounded_by_the_distance_flown_in_it(drawn):
+    # 500 m at 70 m/s are 7.1 s.
+    with pytest.raises(ParameterError, match=r"lag = 7\.2 must be at most 7\.14"):
+        fly(drawn, **LINES, errors=dataclasses.replace(NONE, lag=7.2))
+    flown = fly(drawn, **LINES, errors=dataclasses.replace(NONE, lag=7.0))
+    # The sensor trails by 70 samples, over ground that the drape clears: the field there is finite.
+    assert np.isfinite(flown["total_field"]).all()
+
+
+def test_beyond_its_margin_the_drape_goes_on_level_from_its_edge(drawn):
+    surface = drape(drawn.terrain, clearance=80.0, gradient=0.05, azimuth=90.0)
+    middle = np.array([(SOUTH + NORTH) / 2])
+    # Lines along 90 degrees: the margin ends 1000 m east of the extent, at a node or less than one past it.
+    edge = surface.height(np.array([EAST + 1050.0]), middle)
+    for beyond in (1100.0, 5000.0, 100_000.0):
+        np.testing.assert_allclose(surface.height(np.array([EAST + beyond]), middle), edge, atol=1e-9)
+    assert edge > drawn.terrain.lowest
+
+
 def test_a_base_station_needs_a_simulated_survey():
     with pytest.raises(DataError, match="fly"):
         base_station(xr.Dataset())
