@@ -5,7 +5,7 @@ requests with the same fingerprint name the same folder, so the second finds wha
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import xarray as xr
 
 from quetzal.catalogue.arrays import describe_arrays
-from quetzal.catalogue.sealed import read_manifest, sealed_directory, write_manifest
+from quetzal.catalogue.manifest import find_wrong_sizes, read_manifest, write_manifest
+from quetzal.catalogue.sealed import sealed_directory
+from quetzal.catalogue.storage import damaged, exclusively, make_folder, reading_in_words, storage_in_words
 
 KIND = "result"
 DATA = "data.zarr"
@@ -34,6 +36,24 @@ class Lineage:
 def folder_of(root: Path, pipeline: str, fingerprint: str) -> Path:
     """Where the result of that request is, or will be."""
     return root / f"{pipeline}-{fingerprint[:SHORT]}"
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Be the only one who makes the result at *folder*; wait while another process or thread does.
+
+    Whoever waited finds the result made, unless the other one failed.
+
+    Raises
+    ------
+    StorageError
+        If the place cannot be written or is full.
+    """
+    with ExitStack() as held:
+        with storage_in_words(folder):
+            make_folder(folder.parent)
+            held.enter_context(exclusively(folder.with_name(f".{folder.name}.lock")))
+        yield
 
 
 @contextmanager
@@ -76,7 +96,20 @@ def commit(store: Path, lineage: Lineage, figures: dict[str, Any]) -> dict[str, 
 
 
 def open_result(folder: Path) -> xr.Dataset:
-    """Open a committed result lazily; an unsealed folder is refused in words."""
-    manifest = read_manifest(folder)
-    data: xr.Dataset = xr.open_zarr(folder / DATA, chunks=None, consolidated=False, decode_coords="all")
+    """Open a committed result lazily.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no result, or one that was never finished.
+    InputError
+        If the folder holds something else.
+    StorageError
+        If a file of it is missing or damaged, or may not be read.
+    """
+    with reading_in_words(folder.name, folder):
+        manifest = read_manifest(folder, KIND)
+        if wrong := find_wrong_sizes(folder, manifest):
+            raise damaged(folder.name, wrong)
+        data: xr.Dataset = xr.open_zarr(folder / DATA, chunks=None, consolidated=False, decode_coords="all")
     return data.assign_attrs(result_id=manifest["id"], fingerprint=manifest["fingerprint"])

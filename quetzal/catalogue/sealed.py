@@ -10,50 +10,29 @@ it ends, so the next writer beside it knows an orphan from a neighbour at work a
 """
 
 import errno
-import fcntl
-import hashlib
-import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from quetzal.errors import ConflictError, NotFoundError, QuetzalError, StorageError
+from quetzal.catalogue.manifest import LOCK, MANIFEST, digest, verify
+from quetzal.catalogue.storage import make_folder, storage_in_words, try_lock
+from quetzal.errors import ConflictError
 
-MANIFEST = "manifest.json"
+__all__ = ["PARTIAL_PREFIX", "digest", "sealed_directory", "storage_in_words", "sweep_orphans", "verify"]
+
 PARTIAL_PREFIX = ".partial-"
-LOCK = ".lock"
-SCHEMA_VERSION = 1
-_OWN_FILES = {MANIFEST, LOCK}
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What `verify` found, as paths relative to the dataset's folder."""
-
-    missing: tuple[str, ...]
-    changed: tuple[str, ...]
-    unlisted: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every file is there, unchanged, and nothing was added."""
-        return not (self.missing or self.changed or self.unlisted)
 
 
 @contextmanager
 def sealed_directory(final: Path) -> Iterator[Path]:
     """Write a dataset aside and make it appear at *final* in one step.
 
-    Yields the folder to write into. The body ends with `write_manifest`; when it returns, files and
-    folders are flushed and the folder is renamed to *final*. When it raises, everything it wrote is
+    Yields the folder to write into. The body ends with `manifest.write_manifest`; when it returns, files
+    and folders are flushed and the folder is renamed to *final*. When it raises, everything it wrote is
     removed.
 
     Parameters
@@ -71,7 +50,7 @@ def sealed_directory(final: Path) -> Iterator[Path]:
     final = Path(final)
     with storage_in_words(final):
         _refuse_existing(final)
-        _make_folder(final.parent)
+        make_folder(final.parent)
         sweep_orphans(final.parent)
         partial, lock = _begin(final.parent)
     try:
@@ -88,92 +67,6 @@ def sealed_directory(final: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def write_manifest(partial: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the manifest that closes a dataset, and return it.
-
-    To *content* are added ``schema_version``, ``created`` (UTC), ``files`` (size and SHA-256 of
-    each) and ``id``, the SHA-256 over the sorted names and digests of the files: equal data have
-    equal ids, wherever and whenever they were written.
-
-    Parameters
-    ----------
-    partial : Path
-        The folder given by `sealed_directory`, complete but for the manifest.
-    content : mapping
-        What else the manifest says, ``kind`` first of all; must be JSON without NaN.
-    """
-    files = {
-        name: {"size": (partial / name).stat().st_size, "sha256": digest(partial / name)}
-        for name in _files(partial)
-    }
-    whole = hashlib.sha256()
-    for name, entry in files.items():
-        whole.update(f"{name}\0{entry['sha256']}\n".encode())
-    manifest: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        **content,
-        "id": whole.hexdigest(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": files,
-    }
-    text = json.dumps(manifest, indent=1, allow_nan=False)
-    (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    return manifest
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of the dataset in *folder*.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such folder, or no manifest in it: then it was never finished.
-    StorageError
-        If the manifest cannot be read (``storage_damaged``) or was written by a newer version.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise NotFoundError(f"There is no dataset at {folder}.", "Check the path, or import the data first.")
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version = manifest["schema_version"]
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"{folder} has no {MANIFEST}: it is not a finished dataset.",
-            "Import the data again; an unfinished folder is never read.",
-            code="not_sealed",
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            f"{folder / MANIFEST} is damaged ({error}).", "Import the data again.", code="storage_damaged"
-        ) from error
-    if version > SCHEMA_VERSION:
-        raise StorageError(
-            f"{folder} has manifest version {version}; this Quetzal reads up to {SCHEMA_VERSION}.",
-            "Use a newer Quetzal.",
-            code="storage_too_new",
-        )
-    return dict(manifest)
-
-
-def verify(folder: Path) -> Verification:
-    """Compare every file of a dataset with the size and digest in its manifest."""
-    folder = Path(folder)
-    listed: dict[str, dict[str, Any]] = read_manifest(folder)["files"]
-    present = set(_files(folder))
-    changed = [
-        name
-        for name, entry in listed.items()
-        if name in present
-        and ((folder / name).stat().st_size != entry["size"] or digest(folder / name) != entry["sha256"])
-    ]
-    return Verification(
-        missing=tuple(sorted(set(listed) - present)),
-        changed=tuple(sorted(changed)),
-        unlisted=tuple(sorted(present - set(listed))),
-    )
-
-
 def sweep_orphans(parent: Path) -> list[Path]:
     """Remove the partial folders in *parent* whose writers are gone; return what was removed."""
     swept = []
@@ -183,7 +76,7 @@ def sweep_orphans(parent: Path) -> list[Path]:
         except OSError:  # sealed and renamed just now, or somebody else's
             continue
         try:
-            if _lock(lock):
+            if try_lock(lock):
                 _remove(partial)
                 swept.append(partial)
         except BlockingIOError:  # its writer lives
@@ -191,12 +84,6 @@ def sweep_orphans(parent: Path) -> list[Path]:
         finally:
             os.close(lock)
     return swept
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _begin(parent: Path) -> tuple[Path, int]:
@@ -213,26 +100,12 @@ def _begin(parent: Path) -> tuple[Path, int]:
         except FileNotFoundError:
             continue
         try:
-            _lock(lock)
+            try_lock(lock)
             if os.fstat(lock).st_ino == (partial / LOCK).stat().st_ino:
                 return partial, lock
         except (BlockingIOError, FileNotFoundError):
             pass
         os.close(lock)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open file; False where the file system knows no locks (orphans then stay).
-
-    Raises BlockingIOError when somebody else holds the lock.
-    """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
 
 
 def _publish(partial: Path, final: Path) -> None:
@@ -248,17 +121,6 @@ def _publish(partial: Path, final: Path) -> None:
     _flush_one(final.parent)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
-        raise StorageError(
-            f"{folder} cannot be a folder: {error.filename} is in its way, or cannot be created there.",
-            "Choose a folder to write into.",
-            code="storage_denied",
-        ) from error
-
-
 def _refuse_existing(final: Path) -> None:
     empty = final.is_dir() and not any(final.iterdir())
     if (final.exists() or final.is_symlink()) and not empty:
@@ -266,15 +128,6 @@ def _refuse_existing(final: Path) -> None:
             f"{final} exists already, and finished data are never replaced.",
             "Choose another name, or remove it first.",
         )
-
-
-def _files(folder: Path) -> list[str]:
-    """Every file below *folder* but the manifest and the lock, as sorted relative paths."""
-    return sorted(
-        name
-        for path in folder.rglob("*")
-        if path.is_file() and (name := path.relative_to(folder).as_posix()) not in _OWN_FILES
-    )
 
 
 def _flush(folder: Path) -> None:
@@ -300,27 +153,3 @@ def _remove(partial: Path) -> None:
         if not partial.exists():
             return
         time.sleep(0.01)
-
-
-@contextmanager
-def storage_in_words(final: Path) -> Iterator[None]:
-    """Say what a file system means that fails while *final* is written, and what to do."""
-    try:
-        yield
-    except QuetzalError:
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"The disk under {final.parent} is full; nothing was kept.",
-                "Free some space or choose another folder, then try again.",
-                code="storage_full",
-            ) from error
-        here = error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(final.parent)
-        if here and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StorageError(
-                f"{error.filename or final.parent} may not be written ({error.strerror}).",
-                "Choose a folder that you may write to, or ask for the permission.",
-                code="storage_denied",
-            ) from error
-        raise

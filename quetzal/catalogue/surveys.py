@@ -25,11 +25,12 @@ from pipelines.formats.report import ImportReport
 from pipelines.formats.survey import LineOrder, guess_ties, line_order
 from pipelines.mag.lines import line_spacing
 from quetzal.catalogue.arrays import describe_arrays
-from quetzal.catalogue.sealed import digest, read_manifest, sealed_directory, write_manifest
+from quetzal.catalogue.manifest import digest, find_wrong_sizes, read_manifest, write_manifest
+from quetzal.catalogue.sealed import sealed_directory
 from quetzal.catalogue.spool import Spool
+from quetzal.catalogue.storage import damaged, reading_in_words
 from quetzal.catalogue.survey_store import DATA, Progress, open_store, write_points
 from quetzal.catalogue.tiles import write_tile_index
-from quetzal.errors import InputError
 
 KIND = "survey"
 MAX_REFUSED = 0.01
@@ -156,12 +157,15 @@ def open_survey(folder: Path | str) -> xr.Dataset:
         If there is no survey, or one that was never finished.
     InputError
         If the folder holds something else.
+    StorageError
+        If a file of it is missing or damaged, or may not be read.
     """
     folder = Path(folder)
-    manifest = read_manifest(folder)
-    if manifest.get("kind") != KIND:
-        raise InputError(f"{folder} holds a {manifest.get('kind')}, not a survey.", "Give a survey's folder.")
-    return open_store(folder / DATA).assign_attrs(survey_id=manifest["id"])
+    with reading_in_words(folder.name, folder):
+        manifest = read_manifest(folder, KIND)
+        if wrong := find_wrong_sizes(folder, manifest):
+            raise damaged(folder.name, wrong)
+        return open_store(folder / DATA).assign_attrs(survey_id=manifest["id"])
 
 
 def _read(file: SurveyFile, spool: Spool, tell: Progress) -> np.ndarray:

@@ -15,7 +15,8 @@ import xarray as xr
 import zarr
 
 from pipelines.errors import ParameterError
-from quetzal.catalogue.sealed import read_manifest
+from quetzal.catalogue.manifest import find_wrong_sizes, read_manifest
+from quetzal.catalogue.storage import damaged, reading_in_words
 from quetzal.catalogue.survey_store import DATA, open_store
 
 GROUP = "tiles"
@@ -86,13 +87,18 @@ def plan_window(folder: Path, west: float, south: float, east: float, north: flo
     ------
     ParameterError
         If the window is empty or not finite.
+    StorageError
+        If a file of the survey is missing or damaged, or may not be read.
     """
+    folder = Path(folder)
     if not np.isfinite([west, south, east, north]).all() or west > east or south > north:
         raise ParameterError(
             "window", (west, south, east, north), "must be finite, west to east, south to north"
         )
-    read_manifest(folder)
-    index = _read_index(Path(folder) / DATA)
+    with reading_in_words(folder.name, folder):
+        if wrong := find_wrong_sizes(folder, read_manifest(folder)):
+            raise damaged(folder.name, wrong)
+        index, size = _read_index(folder / DATA), _chunk_size(folder)
     tile, offset, columns, rows = index.tile, index.offset, index.columns, index.rows
     column = np.clip((np.array([west, east]) - index.west) // index.side, -1, columns).astype(int)
     row = np.clip((np.array([south, north]) - index.south) // index.side, -1, rows).astype(int)
@@ -108,7 +114,6 @@ def plan_window(folder: Path, west: float, south: float, east: float, north: flo
     touching = starts[1:] == stops[:-1]
     starts = starts[np.concatenate([[True], ~touching])] if starts.size else starts
     stops = stops[np.concatenate([~touching, [True]])] if stops.size else stops
-    size = _chunk_size(folder)
     spans = [np.arange(a // size, (b - 1) // size + 1) for a, b in zip(starts, stops, strict=True)]
     return WindowPlan(starts, stops, np.unique(np.concatenate(spans or [np.empty(0, np.int64)])))
 
@@ -137,9 +142,23 @@ def read_window(
     ------
     ParameterError
         If the window is empty or not finite, or a channel does not exist.
+    StorageError
+        If a file of the survey is missing or damaged, or may not be read.
     """
+    folder = Path(folder)
     plan = plan_window(folder, west, south, east, north)
-    survey = open_store(Path(folder) / DATA)
+    with reading_in_words(folder.name, folder):
+        return _read_planned(folder, plan, (west, south, east, north), variables)
+
+
+def _read_planned(
+    folder: Path,
+    plan: WindowPlan,
+    bounds: tuple[float, float, float, float],
+    variables: Sequence[str] | None,
+) -> xr.Dataset:
+    west, south, east, north = bounds
+    survey = open_store(folder / DATA)
     if variables is not None:
         missing = sorted(set(variables) - set(survey.variables))
         if missing:

@@ -11,16 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from quetzal.catalogue.sealed import (
-    LOCK,
-    MANIFEST,
-    PARTIAL_PREFIX,
-    read_manifest,
-    sealed_directory,
-    sweep_orphans,
-    verify,
-    write_manifest,
-)
+from quetzal.catalogue.manifest import LOCK, MANIFEST, read_manifest, verify, write_manifest
+from quetzal.catalogue.sealed import PARTIAL_PREFIX, sealed_directory, sweep_orphans
 from quetzal.errors import ConflictError, NotFoundError, StorageError
 
 
@@ -29,7 +21,7 @@ def write_dataset(final: Path, text: str = "numbers") -> None:
         (partial / "data.zarr" / "c").mkdir(parents=True)
         (partial / "data.zarr" / "c" / "0").write_text(text)
         (partial / "data.zarr" / "zarr.json").write_text("{}")
-        write_manifest(partial, {"kind": "survey"})
+        write_manifest(partial, {"kind": "numbers"})
 
 
 def fail_half_way(final: Path, error: Exception) -> None:
@@ -48,7 +40,7 @@ def test_a_dataset_is_invisible_until_it_is_sealed(tmp_path):
         (partial / "numbers").write_text("1 2 3")
         assert not final.exists()
         assert partial.parent == final.parent  # the same file system, so that rename is atomic
-        write_manifest(partial, {"kind": "survey"})
+        write_manifest(partial, {"kind": "numbers"})
     assert sorted(p.name for p in final.iterdir()) == [MANIFEST, "numbers"]
     assert not leftovers(tmp_path)
 
@@ -111,7 +103,7 @@ def test_of_two_writers_at_once_one_wins_and_the_other_is_told(tmp_path):
             (slow / "n").write_text("slow")
             write_dataset(final, "fast")
             assert slow.exists()  # a living neighbour is not swept
-            write_manifest(slow, {"kind": "survey"})
+            write_manifest(slow, {"kind": "numbers"})
 
     with pytest.raises(ConflictError):
         overtaken()

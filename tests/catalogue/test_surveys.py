@@ -18,7 +18,8 @@ import zarr
 from pipelines.conventions import crs_of
 from pipelines.errors import FormatError, ParameterError
 from quetzal.catalogue import survey_store
-from quetzal.catalogue.sealed import PARTIAL_PREFIX, read_manifest, verify
+from quetzal.catalogue.manifest import read_manifest, verify
+from quetzal.catalogue.sealed import PARTIAL_PREFIX
 from quetzal.catalogue.spool import Spool
 from quetzal.catalogue.surveys import import_survey, open_survey
 from quetzal.errors import ConflictError, InputError, NotFoundError, StorageError
