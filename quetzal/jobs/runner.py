@@ -1,8 +1,9 @@
 """Run one job: open the inputs, build the graph, compute it on Dask, commit the result."""
 
 import time
+import typing
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from distributed import Client
 from pipelines.conventions import GRID_DIMS
 from pipelines.registry import Parameters, Pipeline
 from quetzal.catalogue import results
-from quetzal.catalogue.catalogue import Catalogue
-from quetzal.catalogue.sealed import MANIFEST
-from quetzal.errors import ConflictError, InputError
+from quetzal.catalogue.catalogue import Catalogue, Input
+from quetzal.catalogue.manifest import read_manifest
+from quetzal.catalogue.storage import reading_in_words
+from quetzal.errors import ConflictError, InputError, NotFoundError
 from quetzal.jobs.fingerprint import fingerprint
 from quetzal.jobs.progress import OnProgress, watch
 
@@ -43,10 +45,8 @@ class Job:
         What to run.
     parameters : Parameters
         Validated parameters.
-    snapshots : dict
-        Snapshot id of each input.
-    datasets : dict
-        The inputs, lazily indexed.
+    inputs : dict
+        What each of the pipeline's inputs is, opened and lazily indexed.
     fingerprint : str
         What the request is known by.
     folder : Path
@@ -55,15 +55,28 @@ class Job:
 
     pipeline: Pipeline
     parameters: Parameters
-    snapshots: dict[str, str]
-    datasets: dict[str, Any]
+    inputs: dict[str, Input]
     fingerprint: str
     folder: Path
 
     @property
     def is_answered(self) -> bool:
-        """Whether the result exists."""
-        return (self.folder / MANIFEST).exists()
+        """Whether the result exists; raises StorageError if it does and is damaged."""
+        try:
+            read_manifest(self.folder, results.KIND)
+        except NotFoundError:
+            return False
+        return True
+
+    @property
+    def snapshots(self) -> dict[str, str]:
+        """Snapshot id of each input."""
+        return {name: found.snapshot for name, found in self.inputs.items()}
+
+    @property
+    def datasets(self) -> dict[str, xr.Dataset | xr.DataArray]:
+        """The data of each input."""
+        return {name: found.data for name, found in self.inputs.items()}
 
 
 def prepare(
@@ -85,21 +98,25 @@ def prepare(
     Raises
     ------
     QuetzalError
-        If an input is missing or unknown.
+        If an input is missing, unknown or damaged, or is a dataset where one variable is wanted, or the
+        other way round.
     """
     if set(inputs) != set(pipeline.inputs):
         wanted, given = ", ".join(pipeline.inputs), ", ".join(inputs) or "none"
         raise InputError(f"{pipeline.name} takes the inputs {wanted}; given: {given}.", "Name each once.")
-    snapshots, datasets = {}, {}
-    for name in pipeline.inputs:
-        snapshots[name], datasets[name] = catalogue.open_input(inputs[name])
-    key = fingerprint(pipeline, snapshots, parameters)
+    found = {name: catalogue.find_input(inputs[name]) for name in pipeline.inputs}
+    wanted_types = typing.get_type_hints(pipeline.function)
+    for name, opened in found.items():
+        _refuse_another_type(pipeline.name, opened, wanted_types.get(name))
+    key = fingerprint(pipeline, {name: opened.snapshot for name, opened in found.items()}, parameters)
     folder = results.folder_of(catalogue.results, pipeline.name, key)
-    return Job(pipeline, parameters, snapshots, datasets, key, folder)
+    return Job(pipeline, parameters, found, key, folder)
 
 
 def compute(job: Job, client: Client, on_progress: OnProgress | None = None) -> Outcome:
     """Return the result of *job*: the one that exists, or a new one computed by *client*.
+
+    While another process or thread computes the same, this one waits and returns that result.
 
     Parameters
     ----------
@@ -113,33 +130,64 @@ def compute(job: Job, client: Client, on_progress: OnProgress | None = None) -> 
     Raises
     ------
     QuetzalError
-        If the store cannot take the result.
+        If the store cannot take the result, or an input is damaged.
     PipelineError
         If the pipeline refuses its inputs.
     """
     started = time.perf_counter()
-    if job.is_answered:
-        return Outcome(job.folder, job.fingerprint, computed=False, seconds=0.0)
+    computed = False
+    if not job.is_answered:
+        with results.claim(job.folder):
+            computed = not job.is_answered and _compute(job, client, on_progress)
+    return Outcome(job.folder, job.fingerprint, computed, seconds=time.perf_counter() - started)
+
+
+def _compute(job: Job, client: Client, on_progress: OnProgress | None) -> bool:
+    """Compute and commit; False if a twin committed first, as where the file system knows no locks."""
+    started = time.perf_counter()
     name, version = job.pipeline.name, job.pipeline.code_version
     parameters = job.parameters.model_dump(mode="json")
     lineage = results.Lineage(name, version, job.fingerprint, job.snapshots, parameters)
-    with _tolerate_the_same_result(job.folder), results.begin(job.folder) as store:
-        output = _as_dataset(job.pipeline.run(job.datasets, job.parameters), name)
-        output.attrs["input_ids"] = list(job.snapshots.values())
-        tasks = _write(output, store, client, on_progress)
-        seconds = time.perf_counter() - started
-        results.commit(store, lineage, {"seconds": round(seconds, 3), "tasks": tasks})
-    return Outcome(job.folder, job.fingerprint, computed=True, seconds=time.perf_counter() - started)
+    try:
+        with _reading_in_words(job), results.begin(job.folder) as store:
+            output = _as_dataset(job.pipeline.run(job.datasets, job.parameters), name)
+            output.attrs["input_ids"] = list(job.snapshots.values())
+            tasks = _write(output, store, client, on_progress)
+            seconds = time.perf_counter() - started
+            results.commit(store, lineage, {"seconds": round(seconds, 3), "tasks": tasks})
+    except ConflictError:
+        if job.is_answered:
+            return False
+        raise
+    return True
 
 
 @contextmanager
-def _tolerate_the_same_result(folder: Path) -> Iterator[None]:
-    """Let a twin that committed the same fingerprint first win: its result is this one."""
-    try:
+def _reading_in_words(job: Job) -> Iterator[None]:
+    """Name the input whose damage made the computing fail."""
+    with ExitStack() as stack:
+        for entry in {found.entry.folder: found.entry for found in job.inputs.values()}.values():
+            stack.enter_context(reading_in_words(entry.name, entry.folder))
         yield
-    except ConflictError:
-        if not (folder / MANIFEST).exists():
-            raise
+
+
+def _refuse_another_type(pipeline: str, given: Input, wanted: Any) -> None:
+    """Tell a dataset from one of its variables before anything is computed from the wrong one."""
+    if wanted is xr.DataArray and isinstance(given.data, xr.Dataset):
+        grids = [str(name) for name, variable in given.data.data_vars.items() if variable.dims == GRID_DIMS]
+        example = "reduced_to_pole" if "reduced_to_pole" in grids else "".join(grids[:1])
+        raise InputError(
+            f"{pipeline} takes one grid; '{given.reference}' is a "
+            f"{'survey' if given.entry.kind == 'survey' else 'dataset'}.",
+            f"Name one variable: {given.entry.name}:{example}; it has: {', '.join(grids)}."
+            if grids
+            else "It has no grid; run `mag.grid` or `mag.process` on a survey and name a variable of the result.",
+        )
+    if wanted is xr.Dataset and isinstance(given.data, xr.DataArray):
+        raise InputError(
+            f"{pipeline} takes a dataset; '{given.reference}' is one variable of it.",
+            f"Name it whole: {given.entry.name}.",
+        )
 
 
 def _as_dataset(output: xr.Dataset | xr.DataArray, fallback: str) -> xr.Dataset:

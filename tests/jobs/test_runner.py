@@ -10,13 +10,14 @@ import xarray as xr
 import zarr
 from distributed import Client, LocalCluster
 from pydantic import Field
+from pyproj import CRS
 
-from pipelines.conventions import Geometry, make_grid
+from pipelines.conventions import Geometry, crs_of, make_grid
 from pipelines.errors import ParameterError
 from pipelines.registry import Cost, pipeline
 from quetzal.catalogue import results
 from quetzal.catalogue.catalogue import Catalogue
-from quetzal.catalogue.sealed import read_manifest, verify
+from quetzal.catalogue.manifest import read_manifest, verify
 from quetzal.errors import InputError, NotFoundError, StorageError
 from quetzal.jobs.runner import compute, prepare
 
@@ -71,7 +72,7 @@ def test_a_result_holds_what_the_pipeline_gives(doubled, catalogue, client):
     committed = results.open_result(outcome.folder)
     np.testing.assert_array_equal(committed["doubled"].values, 2 * source.values)
     assert committed["doubled"].attrs["units"] == "nT"
-    assert committed.rio.crs.to_epsg() == 32754 if hasattr(committed, "rio") else True
+    assert crs_of(committed) == CRS("EPSG:32754")
     assert verify(outcome.folder).ok
 
 
