@@ -29,6 +29,7 @@ from pipelines.mag.equivalent_sources import MINIMUM_POINTS, remove_plane
 from pipelines.mag.interpolation import Rows, gather, rows_at, scatter
 
 PAD = 4  # cells round the grid: the free edge lies outside it
+OUTSIDE = 2.0  # cells beyond the outermost centres that a datum may lie: the spline still has all its nodes
 STIFFNESS = 3e-3  # energy against misfit: small enough that data are honoured, see `fit_minimum_curvature`
 COARSEST = 12  # nodes along the shorter side of the first level
 TOLERANCE = 1e-4
@@ -74,7 +75,7 @@ def fit_minimum_curvature(
     Parameters
     ----------
     easting, northing : ndarray
-        Positions, metres, within the grid's extent or less than two cells outside it.
+        Positions, metres, no more than two cells beyond the centres of the outermost cells.
     value : ndarray
         Data, all finite; block-reduced where they are dense.
     geometry : Geometry
@@ -99,7 +100,7 @@ def fit_minimum_curvature(
     Raises
     ------
     DataError
-        If there are too few points or a value is not finite.
+        If there are too few points, a value is not finite or a point lies outside the grid.
     ParameterError
         If tension is outside [0, 1), stiffness not positive, or the grid has more than 2e7 nodes.
     """
@@ -119,6 +120,13 @@ def fit_minimum_curvature(
     # Positions in fine cells, counted from the corner of the padded lattice.
     row = (y - geometry.origin[0]) / geometry.spacing[0] + PAD
     column = (x - geometry.origin[1]) / geometry.spacing[1] + PAD
+    beyond = sum(
+        np.maximum(np.maximum(PAD - at, at - PAD - (side - 1)), 0.0) > OUTSIDE
+        for at, side in ((row, geometry.shape[0]), (column, geometry.shape[1]))
+    )
+    if outside := int(np.count_nonzero(beyond)):
+        rule = "must be none: leave out what lies more than two cells beyond the grid, or widen the grid"
+        raise DataError("points outside the grid", outside, rule)
     coefficients, report = _coarse_to_fine(
         row, column, residual, geometry.shape, tension, stiffness, tolerance, maximum_iterations
     )

@@ -14,8 +14,9 @@ from pipelines.conventions import Geometry, assign_crs, crs_of, geometry_of
 from pipelines.errors import DataError, ParameterError
 from pipelines.mag.choices import from_attributes
 from pipelines.mag.coverage import distance_to_data
-from pipelines.mag.grid_choices import tidy
+from pipelines.mag.grid_choices import cells_over, tidy
 from pipelines.mag.gridding import grid_survey
+from pipelines.mag.survey_points import read_points
 
 
 def field(x, y):
@@ -163,6 +164,76 @@ def test_what_cannot_be_gridded_is_refused_with_numbers():
         grid_survey(survey.assign_coords(upward=survey.upward * np.nan))
     with pytest.raises(DataError, match="projected"):
         grid_survey(flown(crs="EPSG:4326"))
+
+
+FAST = {"method": "minimum_curvature"}
+
+
+def test_positions_and_heights_that_nobody_needs_may_be_missing():
+    survey = flown(lines=8, length=800.0)
+    survey["line_type"] = ("line", ["line"] * 7 + ["tie"])
+    survey.total_field_anomaly[5] = np.nan
+    whole = grid_survey(survey, **FAST)
+    survey.easting[5] = np.nan  # it has no value
+    survey.northing[-3] = np.inf  # it is on a tie
+    survey.upward[7] = np.nan  # a plate asks for no heights
+    holed = grid_survey(survey, **FAST)
+    # The way made from point to point is a median over 640 steps, of which two are gone.
+    xr.testing.assert_allclose(holed, whole, rtol=1e-9)
+    with pytest.raises(DataError, match="'upward' = 'NaN or infinity at 1 points' must be finite where"):
+        grid_survey(survey)
+    survey.easting[9] = np.nan
+    with pytest.raises(DataError, match="'easting' = 'NaN or infinity at 1 points' must be finite where"):
+        grid_survey(survey, **FAST)
+
+
+@pytest.mark.parametrize("axis, method", [("easting", "minimum_curvature"), ("upward", "harmonic")])
+def test_positions_in_other_units_than_metres_are_refused(axis, method):
+    survey = flown(lines=8, length=800.0)
+    survey[axis].attrs["units"] = "ft"
+    with pytest.raises(DataError, match=f"units of '{axis}' = 'ft' must be metres"):
+        grid_survey(survey, method=method)
+
+
+def test_only_real_numbers_are_gridded():
+    survey = flown(lines=8, length=800.0)
+    values = survey.total_field_anomaly
+    survey["counts"] = values.round().astype("i2")
+    grid = grid_survey(survey, channel="counts", **FAST)
+    error = grid.counts - grid_survey(survey, channel="total_field_anomaly", **FAST).total_field_anomaly
+    assert float(np.sqrt((error**2).mean())) < 0.5  # rounding: 1 / sqrt(12) nT rms
+    survey["wave"] = values * 1j
+    survey["flag"] = values > 0
+    survey["time"] = values.astype("M8[ns]")
+    for channel in ("wave", "flag", "time", "line_index", "line_name", "upward"):
+        with pytest.raises(ParameterError, match="real numbers: total_field_anomaly, counts"):
+            grid_survey(survey, channel=channel, **FAST)
+
+
+def test_a_reach_that_no_cell_is_within_is_refused_with_the_least_that_would_do():
+    survey = flown(lines=8, length=800.0)
+    with pytest.raises(
+        ParameterError, match=r"max_distance = 0.001 leaves no cell .* lies (\S+) m"
+    ) as refusal:
+        grid_survey(survey, max_distance=1e-3, **FAST)
+    least = float(refusal.value.rule.split(" lies ")[1].split(" m ")[0])
+    grid = grid_survey(survey, max_distance=1.01 * least, **FAST)
+    assert int(grid.total_field_anomaly.notnull().sum()) >= 1
+
+
+@pytest.mark.parametrize(
+    "lines, cell_size",
+    [(21, 0.1), (21, 1e-6), (21, 1e-300), (21, 5e-324), (1, 1e-6), (1, 1e-300), (1, 5e-324)],
+)
+def test_too_small_a_cell_is_refused_with_one_that_will_do(lines, cell_size):
+    survey = flown(lines=lines)
+    with pytest.raises(ParameterError, match="2e7") as refusal:
+        grid_survey(survey, cell_size=cell_size)
+    enough = float(refusal.value.rule.split()[-1])
+    points = read_points(survey, None)
+    rows, columns = cells_over(points, enough, margin=0).shape
+    # Tidy sizes are at most 1.6 apart on either side of the least one.
+    assert 2e7 / 1.6**2 / 1.1 < rows * columns <= 2e7
 
 
 def test_a_single_line_is_gridded_when_the_cell_size_is_given():

@@ -132,6 +132,38 @@ def test_a_survey_without_lines_or_points_is_refused_by_name():
         line_spacing(survey_of([(np.array([]), np.array([]))]))
 
 
+@pytest.mark.parametrize(
+    "broken, words",
+    [
+        (lambda s: s.isel(point=slice(0, 5_000)), "add up to the survey's 5000; to leave points out"),
+        (lambda s: s.isel(line=slice(0, 3)), "add up to the survey's 20000"),
+        (
+            lambda s: s.where(s.easting > 452_000, drop=True),
+            r"dimensions of 'line_start' = \('line', 'point'\)",
+        ),
+        (lambda s: s.drop_dims("line"), "line_start"),
+        (lambda s: s.assign(line_start=s.line_start[::-1].variable), "line_start = 'out of order'"),
+        (lambda s: s.assign(line_size=s.line_size * np.nan), "line_size"),
+        (lambda s: s.assign_coords(upward=("line", np.zeros(20))), "dimensions of 'upward'"),
+        (lambda s: s.easting.attrs.update(units="ft") or s, "units of 'easting' = 'ft' must be metres"),
+    ],
+)
+def test_a_survey_broken_by_slicing_is_refused_in_words(broken, words):
+    survey = broken(survey_of(parallel()))
+    with pytest.raises(DataError, match=words):
+        line_spacing(survey)
+
+
+def test_points_without_a_position_are_passed_over():
+    survey = survey_of(parallel())
+    survey.easting.values[[3, 700, 12_345]] = np.nan, np.inf, np.nan
+    found = line_spacing(survey)
+    assert found.spacing == pytest.approx(200.0, abs=1e-4)
+    assert found.sampling == pytest.approx(10.0, abs=1e-4)
+    survey.easting.values[:] = np.nan
+    assert np.isnan(line_spacing(survey).sampling)
+
+
 @pytest.mark.slow
 def test_the_osborne_survey_has_lines_about_a_quarter_of_a_kilometre_apart_running_east(survey_data):
     import pandas as pd

@@ -102,3 +102,17 @@ def test_what_cannot_be_gridded_is_refused():
         fit_minimum_curvature(x, y, x, GEOMETRY, stiffness=0.0)
     with pytest.raises(ParameterError, match="2e7"):
         fit_minimum_curvature(x, y, x, Geometry((0.0, 0.0), (1.0, 1.0), (5_000, 5_000)))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("side", ["low", "high"])
+def test_points_far_outside_the_grid_are_refused_not_moved_to_its_edge(axis, side):
+    x, y = scattered(30)
+    positions = [x, y]
+    last = (GEOMETRY.shape[1] - 1, GEOMETRY.shape[0] - 1)[axis] * 10.0
+    edge, outward = (0.0, -1.0) if side == "low" else (last, 1.0)
+    positions[axis][0] = edge + outward * 19.0
+    fit_minimum_curvature(*positions, np.ones(30), GEOMETRY)
+    positions[axis][0] = edge + outward * 21.0
+    with pytest.raises(DataError, match="points outside the grid = 1 "):
+        fit_minimum_curvature(*positions, np.ones(30), GEOMETRY)

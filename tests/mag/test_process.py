@@ -173,6 +173,15 @@ def test_the_choices_are_the_field_at_the_middle_and_the_spacing_of_the_lines(ma
     assert maps.attrs["max_distance"] == pytest.approx(1.25 * SPACING)
 
 
+def test_the_direction_used_is_the_one_stated():
+    survey = flown()
+    inclination, declination = main_field()
+    options = {"gridder": "minimum_curvature", "grids": ("reduced_to_pole",)}
+    by_default = process(survey, **options)
+    given = process(survey, inclination=inclination, declination=declination, **options)
+    xr.testing.assert_allclose(by_default.reduced_to_pole, given.reduced_to_pole, rtol=1e-9)
+
+
 def test_gaps_hold_no_data_farther_from_the_lines_than_the_limit():
     survey = flown(lines=21, length=2_000.0)
     gap = (survey.northing > SOUTH + 650) & (survey.northing < SOUTH + 1_250)
