@@ -13,7 +13,7 @@ import numpy as np
 from pyproj import CRS, Transformer
 
 from pipelines.conventions import parse_crs, require_projected
-from pipelines.errors import DataError, FormatError, ParameterError
+from pipelines.errors import DataError, FormatError, ParameterError, Remedy
 from pipelines.formats.columns import ColumnMap
 from pipelines.formats.refusals import Reason
 
@@ -21,6 +21,8 @@ WGS84 = "EPSG:4326"
 # Datums differ by up to a few hundred metres on the ground (NAD27, AGD66 to WGS 84); positions given
 # twice in a file that differ by more are in two places.
 DATUM_SHIFT = 1_000.0
+# A lost decimal point makes a longitude larger than this, but not the latitude beside it as well.
+LEAST_METRES = 1_000.0
 _MENTION = re.compile(
     r"\b(epsg|utm|zone|datum|nad|wgs|gda|agd|mga|etrs|projection|coordinate)", re.IGNORECASE
 )
@@ -55,8 +57,8 @@ class PositionPlan:
     def check(self, x: np.ndarray, y: np.ndarray, metres: bool) -> list[tuple[np.ndarray, Reason, str]]:
         """Find the rows whose position cannot be one; return masks with reason and field.
 
-        *metres* says that the survey's coordinates are far from anything that could be degrees, so that
-        a pair which could be is a row in another CRS.
+        A pair in degrees that could only be metres is a row in another CRS. So is one that could be
+        degrees, if *metres* says that the survey's coordinates are far from anything that could be.
         """
         found = [
             (np.isnan(x), Reason.NO_POSITION, self.x),
@@ -64,6 +66,7 @@ class PositionPlan:
         ]
         if self.geographic:
             found += [
+                (metres_like(x, y), Reason.METRES, self.x),
                 (np.abs(y) > 90.0, Reason.LATITUDE, self.y),
                 ((x < -180.0) | (x > 360.0), Reason.LONGITUDE, self.x),
             ]
@@ -133,9 +136,12 @@ def plan_positions(
     if not grid and not degrees:
         raise FormatError(
             path,
-            "no columns could be taken for positions; name them with "
-            'columns={"easting": …, "northing": …} or {"longitude": …, "latitude": …} '
-            f"out of: {', '.join(m.column for m in columns.matches)}",
+            "no columns could be taken for positions; name the two that hold them "
+            f"(columns of numbers: {', '.join(m.column for m in columns.matches) or 'none'})",
+            remedies=[
+                Remedy("columns", {"easting": "COLUMN", "northing": "COLUMN"}),
+                Remedy("columns", {"longitude": "COLUMN", "latitude": "COLUMN"}),
+            ],
         )
     if grid and degrees:
         return _of_two(path, columns, source, target, sample)
@@ -154,8 +160,8 @@ def plan_positions(
         hint = f' (a comment says: "{said}")' if said else ""
         raise FormatError(
             path,
-            "the positions are eastings and northings without a coordinate reference system; "
-            f"give it with crs=, for instance crs='EPSG:32615'{hint}",
+            f"the positions are eastings and northings without a coordinate reference system{hint}",
+            remedies=[Remedy("crs", "EPSG:32615")],
         )
     return _projected(source, target), columns
 
@@ -163,6 +169,14 @@ def plan_positions(
 def degrees_like(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Whether each position could be a longitude and a latitude."""
     return (np.abs(x) <= 360.0) & (np.abs(y) <= 90.0)
+
+
+def metres_like(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether each position is too far from any longitude and latitude to be a slip in one.
+
+    Equal numbers are left aside: they are a marker of "no value" written twice.
+    """
+    return (np.abs(x) > LEAST_METRES) & (np.abs(y) > LEAST_METRES) & (x != y)
 
 
 def utm_zone(longitude: float, latitude: float) -> str:
@@ -183,7 +197,7 @@ def _of_two(
         plan = _geographic(source, target)
         note = (
             "The file gives positions twice; longitude and latitude are used. "
-            "Give crs= of the eastings and northings to use those instead."
+            "Give the CRS of the eastings and northings to use those instead."
         )
         return replace(plan, notes=(note, *plan.notes)), columns.without(("easting", "northing"), why)
     if {"easting", "northing", "longitude", "latitude"} <= set(sample):
@@ -224,7 +238,8 @@ def _geographic(source: CRS | None, target: CRS | None) -> PositionPlan:
             "crs",
             source.name,
             "is projected, but the positions are longitudes and latitudes; "
-            "give target_crs= to say what they are projected to",
+            "what they are to be projected to is the target CRS",
+            remedies=[Remedy("target_crs", _code(source))],
         )
     return PositionPlan("longitude", "latitude", source.to_wkt(), _wkt(target), notes)
 
@@ -240,6 +255,12 @@ def _projected(source: CRS, target: CRS | None) -> PositionPlan:
         except DataError:
             notes = (f"{source.name} is not in metres, so positions are projected again.",)
     return PositionPlan("easting", "northing", source.to_wkt(), _wkt(target), notes)
+
+
+def _code(crs: CRS) -> str:
+    """Return the shortest text that names a CRS: its authority's code, if it has one."""
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
 
 
 def _target(target_crs: str | None) -> CRS | None:

@@ -99,7 +99,9 @@ def open_survey_file(
     if not source.has_line_headers and found.of("line") is None:
         notes.append("No column names the flight lines; all points are one line.")
     if not any(m.channel in MAGNETIC for m in found.matches):
-        notes.append("No magnetic channel was recognised; give columns={'total_field_anomaly': …}.")
+        notes.append(
+            "No magnetic channel was recognised; name the column of one, as in total_field_anomaly=COLUMN."
+        )
     x, y = (first.get(c, np.empty(0)) for c in (plan.x, plan.y))
     known = np.isfinite(x) & np.isfinite(y) if x.size == y.size else np.zeros(0, dtype=bool)
     far = not plan.geographic and bool(known.any()) and bool(degrees_like(x[known], y[known]).mean() < 0.5)

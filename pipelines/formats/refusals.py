@@ -21,7 +21,8 @@ class Reason(StrEnum):
     NO_POSITION = "no position"
     LATITUDE = "latitude outside -90 to 90"
     LONGITUDE = "longitude outside -180 to 360"
-    MIXED = "degrees among metres"
+    MIXED = "looks like degrees among metres: two CRSs in one file?"
+    METRES = "looks like metres among degrees: two CRSs in one file?"
     OUTSIDE = "position that the projection cannot reach"
     NOT_A_TIME = "not a date or time"
 

@@ -158,8 +158,30 @@ def test_degrees_among_metres_are_another_crs_and_refused(written):
     assert joined(blocks, lambda b: b.x).size == 9
 
 
+def test_metres_among_degrees_are_called_another_crs_and_a_slip_in_a_degree_is_not(written):
+    path = written("""
+        line,lon,lat,tmi
+        1,140.1,-21.2,53000
+        1,500500.0,7500500.0,53000
+        1,1402.0,-21.2,53000
+        1,140.2,-2121.0,53000
+        1,99999,99999,53000
+        """)
+    file, blocks = read(path)
+    assert joined(blocks, lambda b: b.y).tolist() == [-21.2]
+    assert [(e.line, e.reason) for e in file.refusals.examples if e.reason is Reason.METRES] == [
+        (3, Reason.METRES)
+    ]
+    assert any("two CRSs in one file?" in str(example) for example in file.refusals.examples)
+    assert file.refusals.counts == {
+        Reason.METRES.value: 1,
+        Reason.LATITUDE.value: 2,
+        Reason.LONGITUDE.value: 1,
+    }
+
+
 def test_eastings_without_a_crs_are_refused_and_the_comment_that_speaks_of_one_is_quoted(survey_data):
-    with pytest.raises(FormatError, match=r"crs=.*NAD83, UTM Zone 15N"):
+    with pytest.raises(FormatError, match=r"NAD83, UTM Zone 15N.*crs=\"EPSG:32615\""):
         open_survey_file(survey_data / "geosoft-gxpy-samples" / "mag_data.csv")
 
 
