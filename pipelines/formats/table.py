@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipelines.formats.endings import NEIGHBOURS, is_cut_number, is_cut_word
 from pipelines.formats.refusals import Reason, Refusal, Refusals
 from pipelines.formats.text import LineBlock, decode, encoding_of
 
@@ -132,6 +133,8 @@ def parse_block(
     for i in np.flatnonzero(row & ~quoted & (fields != wanted)).tolist():
         sheet.refuse(i, Reason.FIELDS, refusals, f"{fields[i]} instead of {wanted} in: ")
         row[i] = False
+    if block.unfinished and row[-1:].any():
+        row[-1] = not _refuse_cut_cell(sheet, row, layout, numbers, texts, refusals)
     if quoted.any():
         cells, lines = _split_rows(sheet, layout, row, refusals)
         found = _careful(cells, lines, layout, numbers, texts, refusals)
@@ -207,6 +210,41 @@ def _take_headers(
             found.append((sheet.number(i), text))
             row[i] = False
     return found
+
+
+def _refuse_cut_cell(
+    sheet: _Sheet,
+    row: np.ndarray,
+    layout: Layout,
+    numbers: tuple[str, ...],
+    texts: tuple[str, ...],
+    refusals: Refusals,
+) -> bool:
+    """Refuse the file's last row if its last value looks cut, and return whether it does.
+
+    A quotation mark, a carriage return or (in numbers) a blank after the value proves it whole.
+    """
+    name, end = layout.names[-1], sheet.ends[-1]
+    *above, last = (_cells(sheet.text(i), layout) for i in np.flatnonzero(row)[-NEIGHBOURS - 1 :].tolist())
+    if name not in (*numbers, *texts) or not last or sheet.data[end - 1] in (_QUOTE, _RETURN):
+        return False
+    cell, others = last[-1], [cells[-1] for cells in above if len(cells) == len(last)]
+    if name in texts:
+        cut = is_cut_word(cell, others)
+    elif cell and sheet.data[end - 1] <= _SPACE:
+        cut = False
+    else:
+        cut = read_number(cell, layout.decimal)[1] is not None or is_cut_number(cell, others, layout.decimal)
+    if cut:
+        refusals.add(Refusal(sheet.number(sheet.begins.size - 1), Reason.CUT, name, cell))
+    return cut
+
+
+def _cells(line: str, layout: Layout) -> list[str]:
+    try:
+        return layout.split(line)
+    except csv.Error:
+        return []
 
 
 def _fast(

@@ -38,7 +38,8 @@ class LineBlock:
     first : int
         Number of the first line, counted from one.
     unfinished : bool
-        Whether the file ended without a line feed, so that the last line may have been cut.
+        Whether the file ended without a line feed, so that the last line may have been cut. Such a line
+        comes with the lines before it, which show what a whole one looks like.
     """
 
     data: bytes
@@ -89,7 +90,7 @@ def line_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[LineBlock]:
         If the file cannot be opened, is cut or damaged inside its compression, is UTF-16, holds
         binary data or has a line longer than a megabyte.
     """
-    first, rest, begun, lone_returns = 1, b"", False, False
+    first, waiting, rest, begun, lone_returns = 1, b"", b"", False, False
     with open_bytes(path) as stream:
         while chunk := _read(path, stream, size, first):
             if not begun:
@@ -99,13 +100,17 @@ def line_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[LineBlock]:
                 chunk = chunk.replace(b"\r", b"\n")
             whole, newline, rest = (rest + chunk).rpartition(b"\n")
             if newline:
-                yield LineBlock(whole + newline, first)
-                first += whole.count(b"\n") + 1
+                if waiting:
+                    yield LineBlock(waiting, first)
+                    first += waiting.count(b"\n")
+                waiting = whole + newline
             if len(rest) > LONGEST_LINE:
                 problem = f"is longer than {LONGEST_LINE:,} bytes; this is not a table of points"
-                raise FormatError(path, f"the line {problem}", line=first)
+                raise FormatError(path, f"the line {problem}", line=first + waiting.count(b"\n"))
         if rest:
-            yield LineBlock(rest + b"\n", first, unfinished=True)
+            yield LineBlock(waiting + rest + b"\n", first, unfinished=True)
+        elif waiting:
+            yield LineBlock(waiting, first)
 
 
 def decode(data: bytes) -> str:
