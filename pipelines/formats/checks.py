@@ -20,6 +20,10 @@ PLAUSIBLE = {
 SPIKE = 50.0  # times the median of the fourth differences: five times what Gaussian noise reaches in 1e6
 JUMP = 50.0  # times the median step along lines
 SHORTEST_JUMP = 500.0  # metres; gaps are ordinary, another place is not
+# Neighbouring UTM zones lie 667 km apart on the equator and 120 km at 80 degrees of latitude; blocks of one
+# survey lie closer together.
+APART = 50_000.0  # metres
+BINS = 1024  # of the extent, to find what is empty; a gap to be told of is many of them wide
 REVERSALS = 0.01  # share of points; a line turns back where it was flown again, not on its way
 
 
@@ -44,7 +48,8 @@ def find_suspicions(survey: xr.Dataset) -> list[Suspicion]:
     """Look through a survey for what a person should look at before trusting it.
 
     Checked are, for channels: only nulls, constant, outside what the Earth gives, spikes; for positions:
-    repeated points and jumps; for lines: of one point, and time running backwards.
+    repeated points, jumps and places far from each other; for lines: of one point, and time running
+    backwards.
 
     Parameters
     ----------
@@ -125,6 +130,7 @@ def _positions(easting: np.ndarray, northing: np.ndarray, line: np.ndarray) -> l
             largest = float(np.nanmax(step)) / 1000
             problem = f"{jumps.size:,} jumps within lines, the largest of {largest:,.1f} km"
             found.append(Suspicion("position", problem, int(jumps.size), int(jumps[0]) + 1))
+    found += _places(easting, northing)
     east, north = np.diff(easting), np.diff(northing)
     back = (east[1:] * east[:-1] + north[1:] * north[:-1] < 0) & (line[2:] == line[:-2])
     if back.sum() > REVERSALS * easting.size:
@@ -132,6 +138,38 @@ def _positions(easting: np.ndarray, northing: np.ndarray, line: np.ndarray) -> l
         problem = f"the way along lines turns back at {back.sum():,} points ({share:.1%}): are rows in order?"
         found.append(Suspicion("position", problem, int(back.sum()), int(np.argmax(back)) + 1))
     return found
+
+
+def _places(easting: np.ndarray, northing: np.ndarray) -> list[Suspicion]:
+    """Find points in places that lie further apart than any of them is wide.
+
+    What one projection draws in one place, two zones or two CRSs in one file draw in two, and where the
+    change comes between lines no line has a jump.
+    """
+    found: list[tuple[float, Suspicion]] = []
+    for name, along in (("easting", easting), ("northing", northing)):
+        if along.size < 2 or np.ptp(along) < APART:
+            continue
+        filled, edges = np.histogram(along, BINS)
+        inside = np.flatnonzero(filled)
+        begins, ends = edges[inside], edges[inside + 1]
+        empty = begins[1:] - ends[:-1]
+        breaks = np.flatnonzero(empty > APART)
+        if not breaks.size:
+            continue
+        widths = ends[np.append(breaks, -1)] - begins[np.insert(breaks + 1, 0, 0)]
+        widest = breaks[np.argmax(empty[breaks])]
+        below = along < (ends[widest] + begins[widest + 1]) / 2
+        gap = float(along[~below].min() - along[below].max())
+        if gap <= widths.max():
+            continue
+        other = below != below[0]  # the places on the far side of the gap, seen from the first point
+        problem = (
+            f"points lie in {breaks.size + 1} places {gap / 1000:,.0f} km apart in {name} "
+            f"({(~other).sum():,} and {other.sum():,} points): two zones or CRSs in one file?"
+        )
+        found.append((gap, Suspicion("position", problem, int(other.sum()), int(np.argmax(other)))))
+    return [max(found, key=lambda entry: entry[0])[1]] if found else []
 
 
 def _times(time: np.ndarray, line: np.ndarray) -> list[Suspicion]:
