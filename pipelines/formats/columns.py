@@ -4,6 +4,7 @@ A guess is made from names, checked against a sample of the values where names m
 called TMI is often an anomaly, and a bare "mag" may be either.
 """
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.errors import ParameterError
+from pipelines.errors import ParameterError, Remedy
 from pipelines.formats.units import DEGREES, METRES, NANOTESLA, factor_to, is_unit, split_unit
 
 # The field is 22 000 nT at its weakest at the surface and 67 000 nT at its strongest (IGRF); the margin
@@ -21,6 +22,8 @@ POSITIONS = ("easting", "northing", "longitude", "latitude", "upward")
 MAGNETIC = ("total_field", "total_field_anomaly", "diurnal", "base_field", "reference_field")
 TIMES = ("datetime", "date", "time_of_day", "year", "day_of_year", "decimal_year")
 CHANNELS = (*POSITIONS, *MAGNETIC, "line", *TIMES)
+# Names that the survey's dataset has for itself.
+RESERVED = ("time", "point", "line_index", "line_name", "line_type", "line_start", "line_size", "spatial_ref")
 UNITS: dict[str, dict[str, float]] = {
     **dict.fromkeys(("easting", "northing", "upward"), METRES),
     **dict.fromkeys(("longitude", "latitude"), DEGREES),
@@ -131,7 +134,8 @@ def map_columns(
     sample : mapping
         First values of each column as floats (NaN where null), or None for a column of words.
     given : mapping, optional
-        Channel to column, by the user; channels that are not here are guessed.
+        Channel to column, by the user; channels that are not here are guessed. A column without a meaning
+        here can only be given under its own name.
     hints : mapping, optional
         Channel to column, by the file itself (a standard name in netCDF); the user's word goes first.
     units : mapping, optional
@@ -148,7 +152,8 @@ def map_columns(
     given = dict(given or {})
     _check_given(given, names)
     found: dict[str, tuple[str, str, str]] = {
-        channel: (column, "given", "given by the user") for channel, column in given.items()
+        channel if channel in CHANNELS else _own_name(column, set()): (column, "given", "given by the user")
+        for channel, column in given.items()
     }
     for channel, column in (hints or {}).items():
         if channel not in found and column not in {taken for taken, _, _ in found.values()}:
@@ -188,13 +193,29 @@ def _check_given(given: Mapping[str, str], names: Sequence[str]) -> None:
         if column not in names:
             there = ", ".join(names)
             raise ParameterError(f"columns['{channel}']", column, f"is not in the file, which has: {there}")
-        if channel in ("time", "point", "line_index", "line_name", "spatial_ref") or not normalise(channel):
-            raise ParameterError("columns", channel, f"is not a channel; known are: {', '.join(CHANNELS)}")
+        # A further column keeps its own name: under a free one, a magnetic channel would be lost as such.
+        own = _own_name(channel, set()) == _own_name(column, set()) and normalise(channel) not in RESERVED
+        if channel not in CHANNELS and not own:
+            nearest = _nearest_channels(channel)
+            said = f"near to it are: {', '.join(nearest)}" if nearest else f"known: {', '.join(CHANNELS)}"
+            raise ParameterError(
+                "columns",
+                channel,
+                f"is neither a channel nor the name of column '{column}'; {said}",
+                [Remedy("columns", {near: column}) for near in nearest[:1]],
+            )
     twice = {c for c in given.values() if list(given.values()).count(c) > 1}
     if twice:
         raise ParameterError(
             "columns", sorted(twice)[0], "is given for two channels; a column has one meaning"
         )
+
+
+def _nearest_channels(word: str) -> list[str]:
+    """Channels that a word may stand for: as the name of a column would, then by its letters."""
+    bare = normalise(word)
+    meant = [c for c in CHANNELS if any(re.fullmatch(pattern, bare) for pattern in NAMES[c])]
+    return list(dict.fromkeys([*meant, *difflib.get_close_matches(bare, CHANNELS, n=3)]))
 
 
 def _guess(
@@ -264,8 +285,7 @@ def _with_unit(match: Match, units: Mapping[str, str], sample: Mapping[str, np.n
 def _own_name(name: str, taken: set[str]) -> str:
     own = normalise(name) or "column"
     own = f"column_{own}" if own[0].isdigit() else own
-    reserved = taken | {"time", "point", "line_index", "line_name", "line_type", "line_start", "line_size"}
     base, again = own, 2
-    while own in reserved or own == "spatial_ref":
+    while own in taken or own in RESERVED:
         own, again = f"{base}_{again}", again + 1
     return own

@@ -40,6 +40,29 @@ def test_the_users_word_goes_before_a_guess_and_frees_the_guessed_column():
     assert found["easting_2"] == "easting"  # kept, under a name that is not taken
 
 
+@pytest.mark.parametrize(
+    ("channel", "nearest"),
+    [
+        ("nonsense", ""),
+        ("total_field_anomly", "total_field_anomaly"),
+        ("TMI", "total_field"),
+        ("height", "upward"),
+        ("time", "time_of_day"),
+    ],
+)
+def test_a_channel_that_does_not_exist_is_refused_and_the_nearest_named(channel, nearest):
+    with pytest.raises(ParameterError, match=f"neither a channel.*: {nearest}") as refused:
+        mapping(["x", "y", "tmi_anomaly"], given={channel: "tmi_anomaly"})
+    assert [r.example for r in refused.value.remedies] == ([{nearest: "tmi_anomaly"}] if nearest else [])
+
+
+def test_a_column_given_under_its_own_name_keeps_it_and_the_house_writes_it():
+    assert mapping(["x", "y", "Radar Alt"], given={"Radar Alt": "Radar Alt"})["radar_alt"] == "Radar Alt"
+    assert mapping(["x", "y", "Fid"], given={"fid": "Fid"})["fid"] == "Fid"
+    with pytest.raises(ParameterError, match="neither a channel"):
+        mapping(["x", "y", "time"], given={"time": "time"})
+
+
 def test_a_column_has_one_meaning():
     with pytest.raises(ParameterError, match="two channels"):
         mapping(["x", "y"], given={"easting": "x", "northing": "x"})
