@@ -181,7 +181,7 @@ def _refuse_another_type(pipeline: str, given: Input, wanted: Any) -> None:
             f"{'survey' if given.entry.kind == 'survey' else 'dataset'}.",
             f"Name one variable: {given.entry.name}:{example}; it has: {', '.join(grids)}."
             if grids
-            else "It has no grid; run `mag.grid` or `mag.process` on a survey and name a variable of the result.",
+            else "It has no grid; run `mag.grid` or `mag.process` on a survey and name a variable of that.",
         )
     if wanted is xr.Dataset and isinstance(given.data, xr.DataArray):
         raise InputError(

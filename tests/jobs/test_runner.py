@@ -1,60 +1,21 @@
 """A job gives one result, whole or not at all; the same request is answered from what exists."""
 
 import json
-from typing import Annotated
 
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from distributed import Client, LocalCluster
-from pydantic import Field
 from pyproj import CRS
 
-from pipelines.conventions import Geometry, crs_of, make_grid
+from pipelines.conventions import crs_of
 from pipelines.errors import ParameterError
 from pipelines.registry import Cost, pipeline
 from quetzal.catalogue import results
-from quetzal.catalogue.catalogue import Catalogue
 from quetzal.catalogue.manifest import read_manifest, verify
 from quetzal.errors import InputError, NotFoundError, StorageError
 from quetzal.jobs.runner import compute, prepare
-
-GEOMETRY = Geometry(origin=(0.0, 0.0), spacing=(50.0, 50.0), shape=(1100, 1300))
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def catalogue(tmp_path):
-    """A workspace with one committed result named ``made-…`` to compute from."""
-    catalogue = Catalogue(tmp_path)
-    values = np.random.default_rng(1).normal(size=GEOMETRY.shape)
-    values[:200, :200] = np.nan
-    grid = make_grid(values, GEOMETRY, name="total_field_anomaly", crs="EPSG:32754")
-    lineage = results.Lineage("made", "1", "f" * 64, {}, {})
-    with results.begin(results.folder_of(catalogue.results, "made", lineage.fingerprint)) as store:
-        grid.to_dataset().to_zarr(store, zarr_format=3, consolidated=False, write_empty_chunks=True)
-        results.commit(store, lineage, {})
-    return catalogue
-
-
-@pytest.fixture
-def doubled(own_registry):
-    @pipeline("test.doubled", version="1", cost=lambda *_: Cost(1.0, 1.0))
-    def doubled(grid: xr.DataArray, *, factor: Annotated[float, Field(gt=0)] = 2.0) -> xr.Dataset:
-        """Double a grid."""
-        return (grid.chunk(512) * factor).assign_attrs(units="nT").to_dataset(name="doubled")
-
-    return doubled
 
 
 def run(doubled, catalogue, client, **values):
@@ -144,3 +105,22 @@ def test_inputs_are_named_or_refused(doubled, catalogue):
         request(doubled, catalogue, {"grid": "made:tmi"})
     with pytest.raises(NotFoundError, match="no survey or result 'lost'"):
         request(doubled, catalogue, {"grid": "lost"})
+
+
+def test_a_dataset_where_one_grid_is_wanted_is_refused_with_its_variables(doubled, catalogue):
+    with pytest.raises(InputError, match="test.doubled takes one grid; 'made' is a dataset") as caught:
+        request(doubled, catalogue, {"grid": "made"})
+    name = catalogue.find("made").name
+    assert caught.value.remedy == (
+        f"Name one variable: {name}:total_field_anomaly; it has: total_field_anomaly."
+    )
+
+
+def test_a_variable_where_a_dataset_is_wanted_is_refused(own_registry, catalogue):
+    @pipeline("test.whole", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def whole(survey: xr.Dataset) -> xr.Dataset:
+        """Do nothing."""
+        return survey
+
+    with pytest.raises(InputError, match="takes a dataset; 'made:total_field_anomaly' is one variable"):
+        request(whole, catalogue, {"survey": "made:total_field_anomaly"})
