@@ -196,7 +196,7 @@ def _check_given(given: Mapping[str, str], names: Sequence[str]) -> None:
         # A further column keeps its own name: under a free one, a magnetic channel would be lost as such.
         own = _own_name(channel, set()) == _own_name(column, set()) and normalise(channel) not in RESERVED
         if channel not in CHANNELS and not own:
-            nearest = _nearest_channels(channel)
+            nearest = _nearest_channels(channel, column)
             said = f"near to it are: {', '.join(nearest)}" if nearest else f"known: {', '.join(CHANNELS)}"
             raise ParameterError(
                 "columns",
@@ -211,11 +211,15 @@ def _check_given(given: Mapping[str, str], names: Sequence[str]) -> None:
         )
 
 
-def _nearest_channels(word: str) -> list[str]:
-    """Channels that a word may stand for: as the name of a column would, then by its letters."""
-    bare = normalise(word)
-    meant = [c for c in CHANNELS if any(re.fullmatch(pattern, bare) for pattern in NAMES[c])]
-    return list(dict.fromkeys([*meant, *difflib.get_close_matches(bare, CHANNELS, n=3)]))
+def _nearest_channels(word: str, column: str) -> list[str]:
+    """Channels that a word given for a column may stand for: by its meaning, its letters, or the column's."""
+    close = difflib.get_close_matches(normalise(word), CHANNELS, n=3)
+    return list(dict.fromkeys([*_meant_by(word), *close, *_meant_by(column)]))
+
+
+def _meant_by(name: str) -> list[str]:
+    bare = normalise(split_unit(name)[0])
+    return [c for c in CHANNELS if any(re.fullmatch(pattern, bare) for pattern in NAMES[c])]
 
 
 def _guess(

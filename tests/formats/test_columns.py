@@ -43,7 +43,7 @@ def test_the_users_word_goes_before_a_guess_and_frees_the_guessed_column():
 @pytest.mark.parametrize(
     ("channel", "nearest"),
     [
-        ("nonsense", ""),
+        ("nonsense", "total_field_anomaly"),  # which is what the column's name says
         ("total_field_anomly", "total_field_anomaly"),
         ("TMI", "total_field"),
         ("height", "upward"),
@@ -53,7 +53,13 @@ def test_the_users_word_goes_before_a_guess_and_frees_the_guessed_column():
 def test_a_channel_that_does_not_exist_is_refused_and_the_nearest_named(channel, nearest):
     with pytest.raises(ParameterError, match=f"neither a channel.*: {nearest}") as refused:
         mapping(["x", "y", "tmi_anomaly"], given={channel: "tmi_anomaly"})
-    assert [r.example for r in refused.value.remedies] == ([{nearest: "tmi_anomaly"}] if nearest else [])
+    assert [remedy.example for remedy in refused.value.remedies] == [{nearest: "tmi_anomaly"}]
+
+
+def test_a_channel_like_no_other_is_answered_with_all_there_are():
+    with pytest.raises(ParameterError, match="neither a channel.*known: easting.*decimal_year") as refused:
+        mapping(["x", "y", "q7"], given={"nonsense": "q7"})
+    assert refused.value.remedies == ()
 
 
 def test_a_column_given_under_its_own_name_keeps_it_and_the_house_writes_it():
