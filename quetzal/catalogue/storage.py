@@ -83,6 +83,8 @@ def reading_in_words(name: str, folder: Path) -> Iterator[None]:
             raise
         raise unreadable(error) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:  # what is written fails, not what is read
+            raise
         try:
             found = verify(folder)
         except OSError as failed:

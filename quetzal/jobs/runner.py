@@ -149,10 +149,12 @@ def _compute(job: Job, client: Client, on_progress: OnProgress | None) -> bool:
     parameters = job.parameters.model_dump(mode="json")
     lineage = results.Lineage(name, version, job.fingerprint, job.snapshots, parameters)
     try:
-        with _reading_in_words(job), results.begin(job.folder) as store:
-            output = _as_dataset(job.pipeline.run(job.datasets, job.parameters), name)
-            output.attrs["input_ids"] = list(job.snapshots.values())
-            tasks = _write(output, store, client, on_progress)
+        with results.begin(job.folder) as store:
+            # Inside, so that an input that may not be read is not taken for a result that may not be written.
+            with _reading_in_words(job):
+                output = _as_dataset(job.pipeline.run(job.datasets, job.parameters), name)
+                output.attrs["input_ids"] = list(job.snapshots.values())
+                tasks = _write(output, store, client, on_progress)
             seconds = time.perf_counter() - started
             results.commit(store, lineage, {"seconds": round(seconds, 3), "tasks": tasks})
     except ConflictError:

@@ -216,6 +216,20 @@ def test_an_input_damaged_before_or_after_it_is_opened_is_named(doubled, catalog
         request(doubled, catalogue)
 
 
+@pytest.mark.fault
+def test_an_input_that_may_not_be_read_is_not_called_unwritable(own_registry, catalogue, client):
+    chunk = catalogue.find("made").folder / "data.zarr" / "zarr.json"
+
+    @pipeline("test.closed", version="1", cost=lambda *_: Cost(1.0, 1.0))
+    def closed(grid: xr.DataArray) -> xr.DataArray:
+        """Meet a closed file, as root cannot."""
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(chunk))
+
+    with pytest.raises(StorageError, match="zarr.json may not be read"):
+        compute(request(closed, catalogue), client)
+    assert made_alone(catalogue)
+
+
 def test_a_damaged_answer_is_not_given_for_a_result(doubled, catalogue, client):
     job = request(doubled, catalogue)
     outcome = compute(job, client)
