@@ -219,7 +219,9 @@ def _nearest_channels(word: str, column: str) -> list[str]:
 
 def _meant_by(name: str) -> list[str]:
     bare = normalise(split_unit(name)[0])
-    return [c for c in CHANNELS if any(re.fullmatch(pattern, bare) for pattern in NAMES[c])]
+    meant = [c for c in CHANNELS if any(re.fullmatch(pattern, bare) for pattern in NAMES[c])]
+    # What is called tmi_anomaly may be either field by the patterns, but looks more like the anomaly.
+    return sorted(meant, key=lambda c: difflib.SequenceMatcher(None, bare, c).ratio(), reverse=True)
 
 
 def _guess(
