@@ -1,6 +1,7 @@
 """Puts the parts together: settings, catalogue, Dask, report. Each function is one command's work."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pipelines.formats.netcdf_grid import write_netcdf
 from pipelines.formats.report import ImportReport
 from quetzal.catalogue import results
 from quetzal.catalogue.catalogue import Catalogue, Entry
-from quetzal.catalogue.sealed import storage_in_words, verify
+from quetzal.catalogue.manifest import verify
+from quetzal.catalogue.storage import make_folder, reading_in_words, storage_in_words
 from quetzal.catalogue.surveys import import_survey, open_survey
 from quetzal.cluster.local import dask_client
 from quetzal.errors import InputError, NotFoundError, StorageError
@@ -83,8 +85,8 @@ def export_result(
     data = results.open_result(entry.folder)
     grids = _grids(data, variables, entry.name)
     target = folder or catalogue.reports / entry.name / "exports"
-    with storage_in_words(target):
-        target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
+    with storage_in_words(target), reading_in_words(entry.name, entry.folder):
         if format == "netcdf":
             return [write_netcdf(data if variables is None else data[grids], target / f"{entry.name}.nc")]
         write = write_cog if format == "cog" else write_grd
@@ -96,12 +98,16 @@ def write_report(settings: Settings, name: str) -> Path:
     catalogue = Catalogue(settings.workspace)
     entry = _result(catalogue, name)
     data = results.open_result(entry.folder)
-    survey = _survey_of(catalogue, entry)
+    source = _survey_of(catalogue, entry)
+    survey = open_survey(source.folder) if source else None
     title = str(data.attrs.get("title") or entry.name)
     target = catalogue.reports / entry.name
-    with storage_in_words(target):
-        maps = target / "maps"
-        maps.mkdir(parents=True, exist_ok=True)
+    maps = target / "maps"
+    make_folder(maps)
+    with ExitStack() as read:
+        read.enter_context(storage_in_words(target))
+        for dataset in filter(None, (entry, source)):
+            read.enter_context(reading_in_words(dataset.name, dataset.folder))
         pictures = draw_pictures(data, maps, title=title, survey=survey)
         exports = sorted(path for path in (target / "exports").glob("*") if not path.name.startswith("."))
         report = build_report(
@@ -109,7 +115,7 @@ def write_report(settings: Settings, name: str) -> Path:
             data,
             title=title,
             pictures=pictures,
-            quality={**_fit(data), "Computed in": f"{entry.manifest['figures']['seconds']} s"},
+            quality={**_fit(data), **_timing(entry)},
             inputs=entry.manifest["inputs"],
             files={
                 path.relative_to(target).as_posix(): f"{path.stat().st_size / 1e6:.2f} MB" for path in exports
@@ -147,10 +153,15 @@ def _grids(data: xr.Dataset, variables: Sequence[str] | None, name: str) -> list
     return list(variables or there)
 
 
-def _survey_of(catalogue: Catalogue, entry: Entry) -> xr.Dataset | None:
+def _timing(entry: Entry) -> dict[str, str]:
+    seconds = entry.manifest["figures"].get("seconds")
+    return {} if seconds is None else {"Computed in": f"{seconds} s"}
+
+
+def _survey_of(catalogue: Catalogue, entry: Entry) -> Entry | None:
     """Find the survey a result was made from, if it was made from one and it is still there."""
     identities = set(entry.manifest["inputs"].values())
     for found in catalogue.entries():
         if found.kind == "survey" and found.manifest["id"] in identities:
-            return open_survey(found.folder)
+            return found
     return None

@@ -198,13 +198,14 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     from quetzal.terminal import Terminal
 
     with _in_words():
-        entries = Catalogue(_settings(workspace=workspace).workspace).entries()
+        catalogue = Catalogue(_settings(workspace=workspace).workspace)
+        entries, damaged = catalogue.entries(), catalogue.damaged()
         if as_json:
-            _print_json(
-                [{"kind": e.kind, "name": e.name, "folder": str(e.folder), **e.manifest} for e in entries]
-            )
+            rows = [(e.kind, e.name, e.folder, e.manifest) for e in entries]
+            rows += [(d.kind, d.name, d.folder, {"problem": d.problem.to_dict()}) for d in damaged]
+            _print_json([{"kind": k, "name": n, "folder": str(f), **more} for k, n, f, more in rows])
         else:
-            Terminal().catalogue(entries)
+            Terminal().catalogue(entries, damaged)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.conventions import parse_crs
 from quetzal import assembly, samples
 from quetzal.catalogue.catalogue import Catalogue, Entry
-from quetzal.catalogue.sealed import digest
+from quetzal.catalogue.manifest import digest
 from quetzal.errors import ConflictError, InputError, NotFoundError
 from quetzal.samples import Sample
 from quetzal.settings import Settings

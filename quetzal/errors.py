@@ -5,10 +5,21 @@ code that a program can branch on, a sentence for a person, and the next step. T
 raises `pipelines.errors.PipelineError`; `translate` turns one of those into this family.
 """
 
+import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.errors import PipelineError
+    from pipelines.errors import PipelineError, Remedy
+
+# Options of the command line that are not called as the parameters they set.
+_OPTIONS = {
+    "columns": "column",
+    "units": "unit",
+    "nulls": "null",
+    "tie_lines": "tie-line",
+    "survey_date": "date",
+}
 
 
 class QuetzalError(Exception):
@@ -65,15 +76,26 @@ class StorageError(QuetzalError):
 
 
 def translate(error: "PipelineError") -> InputError:
-    """Turn a refusal of the library into one of the service, keeping its words."""
-    # The library brings xarray with it, which the command line must not wait for to print its help.
+    """Turn a refusal of the library into one of the service: its words, its remedies as options."""
+    # Imported here: importing the library brings the numerical packages, which the door may not need.
     from pipelines.errors import FormatError, ParameterError
 
+    advice = ", or ".join(_as_option(remedy) for remedy in error.remedies)
+    remedy = f"Give {advice}." if advice else ""
     if isinstance(error, FormatError):
-        return InputError(f"{error}", code="unreadable_file")
+        return InputError(error.statement, remedy, code="unreadable_file")
     if isinstance(error, ParameterError):
-        return InputError(f"{error}", code="invalid_parameter")
-    return InputError(f"{error}")
+        return InputError(error.statement, remedy, code="invalid_parameter")
+    return InputError(error.statement, remedy)
+
+
+def _as_option(remedy: "Remedy") -> str:
+    """Spell a remedy as it is typed on the command line."""
+    option = "--" + _OPTIONS.get(remedy.parameter, remedy.parameter.replace("_", "-"))
+    example = remedy.example
+    pairs = example.items() if isinstance(example, Mapping) else ()
+    values = [f"{name}={value}" for name, value in pairs] or [str(example)]
+    return " ".join(f"{option} {shlex.quote(value)}" for value in values)
 
 
 def _rebuild(kind: type[QuetzalError], message: str, remedy: str, code: str) -> QuetzalError:

@@ -23,7 +23,7 @@ from quetzal.errors import QuetzalError
 if TYPE_CHECKING:
     from pipelines.formats.report import ImportReport
     from pipelines.registry import Pipeline
-    from quetzal.catalogue.catalogue import Entry
+    from quetzal.catalogue.catalogue import Damaged, Entry
     from quetzal.jobs.progress import Stage
     from quetzal.jobs.runner import Outcome
 
@@ -108,7 +108,7 @@ class Terminal:
         one = files[0] if len(files) == 1 else f"{len(files)} {files[0].suffix} files to {files[0].parent}"
         self.say(f"Wrote {one}")
 
-    def catalogue(self, entries: list["Entry"]) -> None:
+    def catalogue(self, entries: list["Entry"], damaged: list["Damaged"]) -> None:
         """Print surveys and results as a table."""
         table = _table("kind", "name", "created", "what")
         for entry in entries:
@@ -120,7 +120,11 @@ class Terminal:
                 grids = [a["shape"] for a in manifest["arrays"].values() if len(a["shape"]) == 2]
                 what = f"{len(grids)} grids of {grids[0][0]} × {grids[0][1]} cells" if grids else "no grid"
             table.add_row(entry.kind, escape(entry.name), manifest["created"][:16], what)
-        self.console.print(table if entries else "Nothing yet: `quetzal import FILE` brings a survey in.")
+        for bad in damaged:
+            table.add_row(bad.kind, escape(bad.name), "damaged", escape(bad.problem.message))
+        self.console.print(
+            table if entries or damaged else "Nothing yet: `quetzal import FILE` brings a survey in."
+        )
 
     def pipelines(self, known: Mapping[str, "Pipeline"]) -> None:
         """Print pipelines with inputs, what they do, and their parameters; optional ones in brackets."""

@@ -120,6 +120,7 @@ def test_an_unknown_pipeline_is_answered_with_the_known_ones():
 def test_every_registered_pipeline_has_a_summary_inputs_and_a_json_schema():
     for name, found in registry.all_pipelines().items():
         assert found.summary.endswith("."), name
+        assert "`" not in found.summary, f"{name}: shown in the terminal, so no mark-up"
         assert found.inputs, name
         assert json.dumps(found.parameters.model_json_schema()), name
 

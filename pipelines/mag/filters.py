@@ -74,7 +74,9 @@ def upward_continuation(grid: xr.DataArray, height: Positive, *, method: Method 
 
 @pipeline("mag.derivative_easting", version="1", cost=ONE_KERNEL)
 def derivative_easting(grid: xr.DataArray, order: Order = 1, *, method: Method = "auto") -> xr.DataArray:
-    r"""Differentiate a grid along the easting, :math:`(i k_e)^n`.
+    r"""Differentiate a grid along the easting.
+
+    It is :math:`(i k_e)^n`.
 
     Parameters
     ----------
@@ -96,7 +98,9 @@ def derivative_easting(grid: xr.DataArray, order: Order = 1, *, method: Method =
 
 @pipeline("mag.derivative_northing", version="1", cost=ONE_KERNEL)
 def derivative_northing(grid: xr.DataArray, order: Order = 1, *, method: Method = "auto") -> xr.DataArray:
-    r"""Differentiate a grid along the northing, :math:`(i k_n)^n`.
+    r"""Differentiate a grid along the northing.
+
+    It is :math:`(i k_n)^n`.
 
     Parameters
     ----------
@@ -117,7 +121,9 @@ def derivative_northing(grid: xr.DataArray, order: Order = 1, *, method: Method 
 
 @pipeline("mag.derivative_upward", version="1", cost=ONE_KERNEL)
 def derivative_upward(grid: xr.DataArray, order: Order = 1, *, method: Method = "auto") -> xr.DataArray:
-    r"""Differentiate a potential field upward, :math:`(-|k|)^n`.
+    r"""Differentiate a potential field upward.
+
+    It is :math:`(-|k|)^n`.
 
     Upward is positive, so that the first derivative is negative over a source whose field is
     positive: the field falls off with height.
@@ -141,7 +147,9 @@ def derivative_upward(grid: xr.DataArray, order: Order = 1, *, method: Method = 
 
 @pipeline("mag.vertical_integral", version="1", cost=ONE_KERNEL)
 def vertical_integral(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataArray:
-    r"""Integrate a potential field from the observation surface upward, :math:`1/|k|`.
+    r"""Integrate a potential field from the observation surface upward.
+
+    It is :math:`1/|k|`.
 
     The integral of a mean or of a plane is unbounded: both are dropped, so the result is right up
     to a constant and shows anomalies, not a regional.
@@ -228,7 +236,9 @@ def reduce_to_pole(
     "mag.total_horizontal_derivative", version="1", cost=filter_cost([products.total_horizontal_derivative()])
 )
 def total_horizontal_derivative(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataArray:
-    r"""Modulus of the horizontal gradient, :math:`\sqrt{f_e^2 + f_n^2}`.
+    r"""Modulus of the horizontal gradient.
+
+    It is :math:`\sqrt{f_e^2 + f_n^2}`.
 
     Parameters
     ----------
@@ -247,7 +257,9 @@ def total_horizontal_derivative(grid: xr.DataArray, *, method: Method = "auto") 
 
 @pipeline("mag.analytic_signal", version="1", cost=filter_cost([products.analytic_signal()]))
 def analytic_signal(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataArray:
-    r"""Modulus of the gradient, :math:`\sqrt{f_e^2 + f_n^2 + f_u^2}` (Roest et al., 1992).
+    r"""Modulus of the gradient.
+
+    It is :math:`\sqrt{f_e^2 + f_n^2 + f_u^2}` (Roest et al., 1992).
 
     Parameters
     ----------
@@ -266,7 +278,9 @@ def analytic_signal(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataAr
 
 @pipeline("mag.tilt_angle", version="1", cost=filter_cost([products.tilt_angle()]))
 def tilt_angle(grid: xr.DataArray, *, method: Method = "auto") -> xr.DataArray:
-    r"""Tilt angle, :math:`\arctan(-f_u / \sqrt{f_e^2 + f_n^2})`, in radians.
+    r"""Tilt angle.
+
+    It is :math:`\arctan(-f_u / \sqrt{f_e^2 + f_n^2})`, in radians.
 
     After Miller and Singh (1994), with the derivative downward, so that the angle is positive
     above a source of positive anomaly, zero near its edge and negative outside.

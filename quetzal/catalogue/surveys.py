@@ -5,6 +5,7 @@ manifest that seals it. An import reads the file once, in blocks, and spools col
 holds in memory is the order of the points and, while it looks them over, a few columns at a time.
 """
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import xarray as xr
 from pyproj import CRS
 
-from pipelines.errors import FormatError, ParameterError
+from pipelines.errors import FormatError, ParameterError, Remedy
 from pipelines.formats.checks import find_suspicions
 from pipelines.formats.points import SurveyFile
 from pipelines.formats.reader import open_survey_file
@@ -215,10 +216,11 @@ def _judge(file: SurveyFile, projected: np.ndarray, max_refused: float) -> None:
     raise FormatError(
         path,
         f"{refused:,} of {kept + refused:,} rows cannot be read ({reasons}), more than the "
-        f"{max_refused:.2%} allowed. First: {first}. Correct the file, name its columns with columns=, "
-        "or allow more with max_refused=",
+        f"{max_refused:.2%} allowed. First: {first}. Correct the file, or name its columns or CRS",
         line=file.refusals.examples[0].line,
         field=file.refusals.examples[0].field,
+        # Allowing more does not help where no row is left.
+        remedies=[Remedy("max_refused", math.ceil(100 * refused / (kept + refused)) / 100)] if kept else [],
     )
 
 
