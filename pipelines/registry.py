@@ -35,7 +35,6 @@ from pydantic import (
     create_model,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from pipelines.conventions import extend_history
 from pipelines.errors import DataError, ParameterError
@@ -78,7 +77,7 @@ class Parameters(BaseModel):
         field = cls.model_fields[str(info.field_name)]
         parts = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(part, bool | np.bool_) for part in parts) and not _takes_flags(field.annotation):
-            raise PydanticCustomError("flag", "must not be true or false")
+            raise ValueError("must not be true or false")
         return value
 
 
@@ -126,7 +125,8 @@ class Pipeline(Generic[P, R]):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or self.name
-            rule = first["msg"][0].lower() + first["msg"][1:]
+            said = first["msg"].removeprefix("Value error, ")
+            rule = said[0].lower() + said[1:]
             if first["type"] == "extra_forbidden":
                 known = ", ".join(self.parameters.model_fields) or "none"
                 rule = f"is not a parameter of {self.name}; it takes: {known}"
