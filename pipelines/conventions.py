@@ -22,6 +22,7 @@ GRID_DIMS = ("northing", "easting")
 REGULAR_TOLERANCE = 1e-4  # of a cell, or the rounding of the coordinate's own type where that is coarser
 
 NANOTESLA = "nT"
+METRES = frozenset({"m", "metre", "metres", "meter", "meters"})  # spellings, in lower case
 
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "easting": {
@@ -116,9 +117,7 @@ def geometry_of(grid: xr.DataArray, minimum: int = 2) -> Geometry:
         gaps = np.diff(values)
         if gaps.min() <= 0 or np.abs(gaps - step).max() > max(REGULAR_TOLERANCE * step, _rounding(stored)):
             raise DataError(f"coordinate '{dim}'", "irregular", "must be regularly spaced; regrid the data")
-        units = str(grid[dim].attrs.get("units", "m")).lower()
-        if units not in {"m", "metre", "metres", "meter", "meters"}:
-            raise DataError(f"units of '{dim}'", units, "must be metres")
+        require_metres(grid, dim)
         spacing.append(float(step))
         origin.append(float(values[0]))
     require_projected(crs_of(grid))
@@ -205,6 +204,14 @@ def _grid_mapping(data: xr.DataArray | xr.Dataset) -> Any:
                 'is not among the coordinates; open the file with decode_coords="all"',
             )
     return None
+
+
+def require_metres(data: xr.DataArray | xr.Dataset, *names: str) -> None:
+    """Refuse coordinates whose units are stated and are not metres."""
+    for name in names:
+        units = str(data[name].attrs.get("units", "m"))
+        if units.lower() not in METRES:
+            raise DataError(f"units of '{name}'", units, "must be metres")
 
 
 def require_projected(crs: CRS | None) -> None:

@@ -9,13 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from pipelines.conventions import ATTRIBUTES, crs_of, require_projected
+from pipelines.conventions import ATTRIBUTES, crs_of, require_metres, require_projected
 from pipelines.errors import DataError
 from pipelines.mag.field import FloatArray
 from pipelines.mag.main_field import LATEST, decimal_year, igrf, load
 from pipelines.mag.patch import Patch, fit
 from pipelines.mag.survey_dates import moment_of, own_times, stated_moment
-from pipelines.mag.survey_layout import require_metres
 
 WGS84_3D = "EPSG:4979"
 PATCH_TOLERANCE = 1e-3  # nT, a tenth of the best magnetometer's noise

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from pipelines.conventions import require_metres
 from pipelines.errors import DataError
 
-METRES = {"m", "metre", "metres", "meter", "meters"}
 DIMENSION = {"easting": "point", "northing": "point", "line_start": "line", "line_size": "line"}
 OPTIONAL = {"upward": "point", "line_type": "line"}
 NO_CHANNELS = {"line_index"}  # labels that happen to be numbers
@@ -78,14 +78,6 @@ def check_lines(survey: xr.Dataset) -> Layout:
     if "line_type" in survey.variables:
         tie = np.char.lower(np.asarray(survey["line_type"].values).astype(str)) == "tie"
     return Layout(size.astype(np.int64), tie)
-
-
-def require_metres(survey: xr.Dataset, *names: str) -> None:
-    """Refuse coordinates whose units are stated and are not metres."""
-    for name in names:
-        units = str(survey[name].attrs.get("units", "m"))
-        if units.lower() not in METRES:
-            raise DataError(f"units of '{name}'", units, "must be metres")
 
 
 def channels_of(survey: xr.Dataset) -> list[str]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from pipelines.conventions import require_metres
 from pipelines.errors import DataError, ParameterError
 from pipelines.mag.choices import Choice
 from pipelines.mag.equivalent_sources import MINIMUM_POINTS
-from pipelines.mag.survey_layout import channels_of, check_lines, require_metres
+from pipelines.mag.survey_layout import channels_of, check_lines
 
 PREFERRED = ("total_field_anomaly", "total_field")
 

@@ -18,11 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from quetzal.catalogue.manifest import LOCK, MANIFEST, digest, verify
+from quetzal.catalogue.manifest import LOCK, MANIFEST
 from quetzal.catalogue.storage import make_folder, storage_in_words, try_lock
 from quetzal.errors import ConflictError
-
-__all__ = ["PARTIAL_PREFIX", "digest", "sealed_directory", "storage_in_words", "sweep_orphans", "verify"]
 
 PARTIAL_PREFIX = ".partial-"
 
